@@ -1,0 +1,65 @@
+"""What every step shares: the preimages behind the header's hashes, the next source, the clock.
+
+A step is a function `(header, view, preimages, rules) -> (header, code)` in the module of its name under `protocol/steps/`, with its twin in
+`contracts/steps/`. It leaves the header's `state` alone: whoever runs the step puts the new root there.
+"""
+
+from collections.abc import Callable, Sequence
+
+from protocol.codec.frames import Batch
+from protocol.codes import Code
+from protocol.keccak import ZERO
+from protocol.params import Params
+from protocol.rules import Rules
+from protocol.state import View
+from protocol.types import Globals, Header, Phase, Trade, compute_record_hash
+
+MAX_GAP = 1 << 40
+
+
+class Preimages:
+    """What is behind the hashes of the header: the batches of the epoch, the rows being run, the operation, the trade."""
+
+    __slots__ = ("batches", "items", "record_hashes", "rows", "signatures", "trade")
+
+    def __init__(self, batches: Sequence[Batch]) -> None:
+        self.batches = tuple(batches)
+        self.record_hashes = [compute_record_hash(batch.record) for batch in self.batches]
+        self.rows = b""
+        self.signatures = b""
+        self.items: tuple[int, ...] = ()
+        self.trade: Trade | None = None
+
+    def copy(self) -> "Preimages":
+        """Shares the batches, which nobody changes."""
+        twin = Preimages.__new__(Preimages)
+        for name in self.__slots__:
+            setattr(twin, name, getattr(self, name))
+        return twin
+
+
+StepFunction = Callable[[Header, View, Preimages, Rules], tuple[Header, Code]]
+
+
+def next_source(h: Header) -> Header:
+    """Leaves rows that have ended: the next message, else the next frame, else the next batch."""
+    h = h._replace(rows=ZERO, authority=0, signatures=ZERO, offset=0, signature=0, scratch=ZERO)
+    if h.message < h.messages:
+        return h._replace(phase=Phase.MESSAGE)
+    if h.frame < h.frames:
+        return h._replace(phase=Phase.INFLATE)
+    return h._replace(phase=Phase.OPEN, record=ZERO, message=0, messages=0, frame=0, frames=0)
+
+
+def next_row(h: Header) -> Header:
+    """An operation is over, applied or not."""
+    return h._replace(phase=Phase.FETCH, scratch=ZERO)
+
+
+def advance_clock(g: Globals, now: int, params: Params) -> Globals:
+    """Moves the L2 clock forward, never back, and accrues the step allowance up to its cap."""
+    if now <= g.clock:
+        return g
+    gap = min(now - g.clock, MAX_GAP)
+    allowance = min(g.allowance + gap * params.steps_per_second, params.steps_cap)
+    return g._replace(clock=now, allowance=allowance)

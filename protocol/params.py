@@ -1,0 +1,112 @@
+"""Parameters of a deployment. What differs between networks is here; what never differs is a constant beside its rule."""
+
+from dataclasses import dataclass, replace
+
+YEAR_S = 31_536_000
+
+
+@dataclass(frozen=True)
+class Params:
+    """Durations in seconds of chain time, money in 1e-6 USD, stake in wei. Depths are levels of Merkle trees."""
+
+    name: str
+    account_depth: int  # accounts = 2**account_depth, at least 8: a bitmap word covers 256 accounts
+    slot_depth: int  # order slots of an account = 2**slot_depth
+    outbox_depth: int
+    batch_depth: int  # batches in an epoch = 2**batch_depth
+    history_height: int  # leaves of a history commitment = 2**history_height, a multiple of 4
+    steps_per_second: int  # accrual of the step allowance
+    steps_cap: int
+    epoch_s: int
+    inclusion_delay_s: int
+    header_window_s: int  # how far back of L1's time a batch's first L2 time may lie
+    mark_gap_s: int
+    mark_resync_s: int
+    mark_max_age_s: int
+    oracle_count: int
+    quorum: int
+    entry_s: int  # P: a position's entry window
+    censorship_s: int  # C: the clock of each side of a duel
+    grace_s: int  # G: free response time of each move
+    stake_wei: int
+
+    @property
+    def rounds(self) -> int:
+        """Reveals of four levels that lead from the root of a history commitment to one step."""
+        return self.history_height >> 2
+
+    @property
+    def tournament_round_s(self) -> int:
+        """D = 2C + (K + 2)G: an honest claim always clears its group within it (K rounds of reveals)."""
+        return 2 * self.censorship_s + (self.rounds + 2) * self.grace_s
+
+    @property
+    def order_slots(self) -> int:
+        """Slots of one account; an order's slot is its nonce modulo this."""
+        return 1 << self.slot_depth
+
+    def at_speed(self, speed: int) -> "Params":
+        """For a chain whose clock runs `speed` times faster than the wall: L1-side durations keep their length on the wall.
+
+        Market time (mark gap and age) is not touched: it belongs to the replayed market.
+        """
+        return replace(
+            self,
+            epoch_s=self.epoch_s * speed,
+            inclusion_delay_s=self.inclusion_delay_s * speed,
+            header_window_s=self.header_window_s * speed,
+            entry_s=self.entry_s * speed,
+            censorship_s=self.censorship_s * speed,
+            grace_s=self.grace_s * speed,
+        )
+
+
+MAINNET = Params(
+    name="mainnet",
+    account_depth=24,
+    slot_depth=8,
+    outbox_depth=24,
+    batch_depth=12,
+    history_height=28,
+    steps_per_second=5_000,
+    steps_cap=10_000_000,
+    epoch_s=12 * 3600,
+    inclusion_delay_s=3600,
+    header_window_s=600,
+    mark_gap_s=5,
+    mark_resync_s=600,
+    mark_max_age_s=60,
+    oracle_count=5,
+    quorum=3,
+    entry_s=7 * 86_400,
+    censorship_s=7 * 43_200,
+    grace_s=3600,
+    stake_wei=10 * 10**18,
+)
+
+DEVNET = replace(
+    MAINNET,
+    name="devnet",
+    epoch_s=10,
+    inclusion_delay_s=10,
+    oracle_count=3,
+    quorum=2,
+    entry_s=30,
+    censorship_s=120,
+    grace_s=20,
+    stake_wei=10**18,
+)
+
+MINIMAL = replace(
+    DEVNET,
+    name="minimal",
+    account_depth=9,
+    slot_depth=2,
+    outbox_depth=4,
+    batch_depth=3,
+    history_height=16,
+    steps_per_second=50,
+    steps_cap=2_000,
+)
+
+PRESETS = {params.name: params for params in (MAINNET, DEVNET, MINIMAL)}

@@ -1,0 +1,42 @@
+"""FETCH: admits the next row, or leaves rows that have ended. Twin: contracts/steps/fetch.vy."""
+
+from protocol.codec.rows import decode_row
+from protocol.codes import Code
+from protocol.keccak import compute_array_hash
+from protocol.machine import Preimages, next_source
+from protocol.operations import get_layout
+from protocol.rules import Rules
+from protocol.state import View
+from protocol.types import Header
+
+ARGUMENTS = ("bytes",)  # rows
+TOUCHES = ("globals",)
+
+
+def get_inputs(h: Header, pre: Preimages, rules: Rules) -> tuple[object, ...]:
+    """All of the rows: L1 knows them only by one hash."""
+    return (pre.rows,)
+
+
+def step(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, Code]:
+    """Frames run while the step allowance is positive; what L1 forces runs always."""
+    # READ
+    g = view.get_globals()
+    pre.items = ()
+    # CHECK
+    if h.offset >= len(pre.rows):
+        return next_source(h), Code.OK
+    if h.authority == 0 and g.allowance <= 0:
+        return next_source(h), Code.ALLOWANCE
+    # COMPUTE
+    items, offset = decode_row(pre.rows, h.offset)
+    if items is None:
+        return next_source(h), Code.MALFORMED
+    layout = get_layout(items)
+    # WRITE
+    if layout is None:
+        view.put_globals(g._replace(allowance=g.allowance - 1))
+        return h._replace(offset=offset), Code.MALFORMED
+    view.put_globals(g._replace(allowance=g.allowance - layout.steps))
+    pre.items = items
+    return h._replace(offset=offset, phase=layout.phase, scratch=compute_array_hash(items)), Code.OK
