@@ -2,13 +2,12 @@
 
 from protocol.codes import Code
 from protocol.machine import Preimages, next_row
-from protocol.margin import check_trade, compute_margin, is_stale
+from protocol.margin import check_trade, compute_margin, get_slice, is_stale
 from protocol.positions import apply_lots, get_lots, is_bounded
 from protocol.rules import Rules
 from protocol.series import decode_series
 from protocol.state import View
-from protocol.steps.terms import get_slice
-from protocol.types import MAX_CASH, Account, Header, Market, Phase, Trade
+from protocol.types import Account, Header, Market, Phase, Trade
 
 ARGUMENTS = ("(uint256,uint256,uint256,uint256,uint256,int256,uint256,uint256)",)  # trade
 TOUCHES = ("globals", "holder", "markets")
@@ -30,8 +29,8 @@ def check_opening(series: int, a: Account, markets: tuple[Market, Market]) -> Co
     """A position is opened only at a strike between a tenth of the forward and ten times it; closing is always possible."""
     if get_lots(a.positions, series):
         return Code.OK
-    strike = decode_series(series).strike
-    item = get_slice(series, markets)
+    underlying, expiry, strike, _ = decode_series(series)
+    item = get_slice(markets[underlying], expiry)
     if item is None or 10 * strike < item.forward or strike > 10 * item.forward:
         return Code.STRIKE
     return Code.OK
@@ -45,11 +44,9 @@ def check_side(trade: Trade, a: Account, markets: tuple[Market, Market], clock: 
         return code
     if not is_bounded(after.positions):
         return Code.POSITIONS
-    if abs(after.cash) >= MAX_CASH or (after.cash < 0 and after.cash < a.cash):
-        return Code.CASH
-    stale = is_stale(after.positions, markets, clock, rules.params.mark_max_age_s)
     margin, margin_after = compute_margin(a.cash, a.positions, markets), compute_margin(after.cash, after.positions, markets)
-    return check_trade(margin, margin_after, after.cash, bool(a.flag), stale)
+    stale = is_stale(after.positions, markets, clock, rules.params.mark_max_age_s)
+    return check_trade(margin, margin_after, bool(a.flag), stale)
 
 
 def step(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, Code]:

@@ -1,6 +1,6 @@
 """MARK: the oracles' index, forwards and surface of one underlying; then the scan. Twin: contracts/steps/mark.vy."""
 
-from protocol.codec.frames import compute_chunk_hashes
+from protocol.codec.frames import compute_chunk_hashes, compute_signature_chunks
 from protocol.codec.rows import decode_zigzag
 from protocol.codes import Code
 from protocol.machine import Preimages, next_row
@@ -10,7 +10,7 @@ from protocol.signing import compute_mark_digest, get_signature, get_signer
 from protocol.state import View
 from protocol.types import MAX_FORWARD, MAX_SLICES, UNDERLYINGS, Globals, Header, Market, Phase, Slice
 
-ARGUMENTS = ("uint256[]", "bytes32[]", "bytes")  # items, chunk hashes, the quorum's signatures
+ARGUMENTS = ("uint256[]", "bytes32[]", "bytes", "bytes")  # items, chunk hashes, the chunk of the first signature, the one after it
 TOUCHES = ("globals", "markets")
 NANO = 1_000_000_000
 MAX_PARAMETER = 64 * NANO
@@ -18,8 +18,10 @@ TIME_BITS = 40
 
 
 def get_inputs(h: Header, pre: Preimages, rules: Rules) -> tuple[object, ...]:
-    """The row and every chunk up to the last one that holds a signature of the quorum's."""
-    return pre.items, compute_chunk_hashes(pre.signatures), pre.signatures
+    """The row, and the two chunks that the quorum's signatures can be in."""
+    chunks = [*compute_signature_chunks(pre.signatures), b"", b""]
+    at = min(h.signature >> 5, len(chunks) - 2)
+    return pre.items, compute_chunk_hashes(pre.signatures), chunks[at], chunks[at + 1]
 
 
 def check_quorum(items: tuple[int, ...], signatures: list[bytes | None], rules: Rules) -> Code:

@@ -3,7 +3,7 @@
 from protocol.codes import Code
 from protocol.fixed_point import div_up
 from protocol.machine import Preimages, next_row
-from protocol.margin import compute_mark
+from protocol.margin import compute_mark, get_slice
 from protocol.rules import Rules
 from protocol.series import decode_series
 from protocol.state import View
@@ -46,24 +46,20 @@ def check_orders(m: Order, t: Order, maker: Account, taker: Account, lots: int, 
     return Code.OK
 
 
-def get_slice(series: int, markets: tuple[Market, Market]) -> Slice | None:
-    """The expiry's slice, or None where the series is not listed. The order step has checked the underlying."""
-    _, expiry, _, _ = decode_series(series)
-    for item in markets[decode_series(series).underlying].slices:
-        if item.expiry == expiry:
-            return item
-    return None
-
-
-def check_price(series: int, price: int, markets: tuple[Market, Market], forward: int) -> Code:
-    """|price - mark| <= 5 % of the mark + 0.5 % of the forward, per unit; exact, without a division."""
-    mark = compute_mark(series, markets)
+def check_price(series: int, price: int, market: Market, clock: int) -> Code:
+    """Listed, not expired, and |price - mark| <= 5 % of the mark + 0.5 % of the forward, per unit; exact, without a division."""
+    item = get_slice(market, decode_series(series).expiry)
+    mark = compute_mark(series, market)
+    if item is None or mark is None or clock >= item.expiry:
+        return Code.SERIES
+    forward = item.forward
     if 1_000 * abs(price * LOTS_PER_UNIT - mark) > 50 * mark + 5 * forward:
         return Code.BAND
     return Code.OK
 
 
-def _compute_trade(items: tuple[int, ...], m: Order, forward: int) -> Trade:
+def _compute_trade(items: tuple[int, ...], m: Order, item: Slice | None) -> Trade:
+    forward = item.forward if item else 0
     _, maker, maker_slot, taker, taker_slot, lots = items
     maker_lots = lots if m.is_buy else -lots
     return Trade(maker, maker_slot, taker, taker_slot, m.series, maker_lots, m.price, compute_fee(forward, m.price, lots))
@@ -89,13 +85,12 @@ def step(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, C
     code = check_orders(m, t, maker, taker, lots, g.clock)
     if code != Code.OK:
         return next_row(h), code
-    item = get_slice(m.series, markets)
-    if item is None or g.clock >= item.expiry:
-        return next_row(h), Code.SERIES
-    code = check_price(m.series, m.price, markets, item.forward)
+    series = decode_series(m.series)
+    market = markets[series.underlying]
+    code = check_price(m.series, m.price, market, g.clock)
     if code != Code.OK:
         return next_row(h), code
     # WRITE
-    trade = _compute_trade(pre.items, m, item.forward)
+    trade = _compute_trade(pre.items, m, get_slice(market, series.expiry))
     pre.trade = trade
     return h._replace(phase=Phase.MAKER, scratch=compute_trade_hash(trade)), Code.OK
