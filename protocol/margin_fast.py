@@ -1,0 +1,328 @@
+"""`margin` for many series and many accounts at once, bit for bit.
+
+A mark reprices every live series in one call (`RiskTable`); accounts are then sums of rows of its table. `ScanBook` keeps the
+positions of many accounts as padded arrays that follow every change, and sums them in double precision: exactly, because all
+partial sums are integers below 2**53. What could exceed that bound is summed in int64, and int64 suffices within the
+protocol's bounds (see `margin`).
+"""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protocol.margin import (
+    BASIS_POINTS,
+    EXTREME_PERCENT,
+    EXTREMES,
+    MOVES,
+    SCENARIOS,
+    SHORT_LOTS_PER_FORWARD,
+    Margin,
+    compute_initial,
+    get_slice,
+)
+from protocol.pricing import MAX_PRICE, MAX_V
+from protocol.pricing_fast import Ints, compute_ln_ratios, compute_time_values
+from protocol.series import Series, decode_series
+from protocol.svi import Surface, compute_surface
+from protocol.svi_fast import compute_surfaces_v
+from protocol.types import LOTS_PER_UNIT, MAX_ACCOUNT_LOTS, MAX_LOTS, MAX_POSITIONS, Market, Position
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+# Columns of a table: the 16 changes, the mark, the short minimum, and two of zeros (rows of 160 bytes gather twice as fast as of 144).
+MARK = SCENARIOS
+MINIMUM = SCENARIOS + 1
+WIDTH = SCENARIOS + 4
+EXACT = 1 << 53  # integers up to here are doubles
+UNDERLYING_SHIFT = 89  # of a packed series
+CAPACITIES = (2, 4, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96, MAX_POSITIONS)  # of padded rows of positions
+BLOCK = 10_240  # positions gathered at a time: 1.6 MB, inside the second-level cache
+EMPTY_SURFACE = Surface(1, 0, 0, 0, 0, 0)
+PRICED = (
+    [MOVES.index(0)] + [i for i in range(len(MOVES)) for _ in range(2)] + [len(MOVES), len(MOVES) + 1]
+)  # forward of each of the 17 prices
+
+
+def compute_values(terms: Sequence[Series], surfaces: Sequence[Surface], which: NDArray[np.intp]) -> tuple[Ints, Ints]:
+    """Table rows of a long and of a short lot, (n, WIDTH) each; zero where the market does not carry the series.
+
+    `which` of `surfaces` each series has; 0 is that of a missing slice.
+    """
+    n = len(terms)
+    strike = np.minimum(np.maximum(np.array([item.strike for item in terms], dtype=np.int64), 1), MAX_PRICE)
+    is_call = np.array([item.is_call for item in terms], dtype=np.bool_)
+    forward = np.array([item.forward for item in surfaces], dtype=np.int64)[which]
+    v = compute_surfaces_v(surfaces, which, strike)
+    # COMPUTE 9 moved forwards, and 17 prices of them
+    moves = np.array([*MOVES, *EXTREMES], dtype=np.int64)[:, None] + BASIS_POINTS
+    moved = np.maximum(np.floor_divide(forward * moves, BASIS_POINTS), 1)
+    strikes = np.broadcast_to(strike, moved.shape)
+    lo = np.minimum(moved, strikes)
+    x = compute_ln_ratios(np.maximum(moved, strikes), lo)
+    intrinsic = np.maximum(np.where(is_call, moved - strikes, strikes - moved), 0)
+    up, down = np.minimum(v + (v >> 1), MAX_V), v >> 1
+    all_v = np.stack([v, *([up, down] * len(MOVES)), v, v])
+    price = intrinsic[PRICED] + compute_time_values(lo[PRICED], x[PRICED], all_v)
+    lot = np.floor_divide(price, LOTS_PER_UNIT)
+    # WRITE
+    long = np.zeros((n, WIDTH), dtype=np.int64)
+    last = 2 * len(MOVES)
+    long[:, :last] = (lot[1 : last + 1] - lot[0]).T
+    counted = np.floor_divide(lot * EXTREME_PERCENT, 100)
+    long[:, last:SCENARIOS] = (counted[last + 1 :] - counted[0]).T
+    long[:, MARK] = lot[0]
+    short = long.copy()
+    short[:, MARK] = np.floor_divide(price[0] + (LOTS_PER_UNIT - 1), LOTS_PER_UNIT)
+    short[:, MINIMUM] = -np.floor_divide(forward + (SHORT_LOTS_PER_FORWARD - 1), SHORT_LOTS_PER_FORWARD)
+    long[which == 0] = 0
+    short[which == 0] = 0
+    return long, short
+
+
+class RiskTable:
+    """The risk of a list of series under one state of the markets. `rows` finds a series; rows 2i and 2i + 1 of `values` are
+    its long and its short lot, so that an account is one gather and one product with its lots."""
+
+    def __init__(self, series: Sequence[int], markets: Sequence[Market]) -> None:
+        terms = [decode_series(item) for item in series]
+        surfaces, which = _get_surfaces(terms, markets)
+        self.series = tuple(series)
+        self.rows = {item: row for row, item in enumerate(self.series)}
+        long, short = compute_values(terms, surfaces, which)
+        self.values = np.stack([long, short], axis=1).reshape(-1, WIDTH)
+        self.floats = self.values.astype(np.float64)
+        self.largest = int(np.abs(self.values).max(initial=0))
+
+    @property
+    def changes(self) -> Ints:
+        """(n, 16): of the value of a long lot, by scenario."""
+        return self.values[0::2, :SCENARIOS]
+
+    @property
+    def marks(self) -> tuple[Ints, Ints]:
+        """Of a long lot, rounded down, and of a short lot, rounded up."""
+        return self.values[0::2, MARK], self.values[1::2, MARK]
+
+    def compute_margin(self, cash: int, positions: Sequence[Position]) -> Margin:
+        """`margin.compute_margin` of positions whose series are all in the table, within the protocol's bounds."""
+        equity, maintenance, has_short = cash, 0, False
+        start = 0
+        while start < len(positions):
+            underlying = positions[start][0] >> UNDERLYING_SHIFT
+            end = bisect_left(positions, ((underlying + 1) << UNDERLYING_SHIFT,), start)
+            part = positions[start:end]
+            lots = np.array([item[1] for item in part], dtype=np.int64)
+            index = [2 * self.rows[series] + (count < 0) for series, count in part]
+            sums = (lots @ self.values[index]).tolist()
+            equity += sums[MARK]
+            maintenance += max(-min(sums[:SCENARIOS]), sums[MINIMUM], 0)
+            has_short = has_short or bool(lots.min() < 0)
+            start = end
+        return Margin(equity, maintenance, compute_initial(maintenance, has_short), has_short, cash)
+
+
+def _get_surfaces(terms: Sequence[Series], markets: Sequence[Market]) -> tuple[list[Surface], NDArray[np.intp]]:
+    """The surfaces of the series' slices, each converted once, and which one each series has; 0 is that of a missing slice."""
+    surfaces = [EMPTY_SURFACE]
+    known: dict[tuple[int, int], int] = {}
+    which = []
+    for underlying, expiry, _, _ in terms:
+        place = known.get((underlying, expiry))
+        if place is None:
+            item = get_slice(markets[underlying], expiry) if underlying < len(markets) else None
+            place = len(surfaces) if item is not None else 0
+            known[underlying, expiry] = place
+            if item is not None:
+                surfaces.append(compute_surface(item))
+        which.append(place)
+    return surfaces, np.array(which, dtype=np.intp)
+
+
+class Margins(NamedTuple):
+    """Of the accounts of a book, ascending."""
+
+    accounts: Ints
+    equity: Ints
+    maintenance: Ints
+    has_short: Bools
+
+
+class _Bucket:
+    """Padded positions of many accounts in one underlying: row i belongs to account slot `owner[i]`; unused places have 0 lots of row 0."""
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.count = 0
+        self.index = np.zeros((16, capacity), dtype=np.intp)
+        self.lots = np.zeros((16, capacity), dtype=np.float64)
+        self.owner = np.zeros(16, dtype=np.int64)
+
+    def append(self, owner: int) -> int:
+        """A fresh row of zeros."""
+        if self.count == len(self.owner):
+            self.index = np.concatenate([self.index, np.zeros_like(self.index)])
+            self.lots = np.concatenate([self.lots, np.zeros_like(self.lots)])
+            self.owner = np.concatenate([self.owner, np.zeros_like(self.owner)])
+        self.owner[self.count] = owner
+        self.count += 1
+        return self.count - 1
+
+    def remove(self, row: int) -> int:
+        """Fills the row with the last one; returns the slot that moved (its own if it was the last)."""
+        self.count -= 1
+        last = self.count
+        self.index[row], self.lots[row], self.owner[row] = self.index[last], self.lots[last], self.owner[last]
+        self.index[last], self.lots[last] = 0, 0
+        return int(self.owner[row])
+
+    def write(self, row: int, index: Sequence[int], lots: Sequence[int]) -> None:
+        """Replaces what the row holds."""
+        self.index[row, : len(index)] = index
+        self.index[row, len(index) :] = 0
+        self.lots[row, : len(lots)] = lots
+        self.lots[row, len(lots) :] = 0
+
+    def compute_sums(self, table: Ints, floats: Floats, largest: int) -> Ints:
+        """(count, WIDTH): every row's lots times the table's rows, exactly."""
+        sums = np.empty((self.count, WIDTH), dtype=np.int64)
+        size = max(BLOCK // self.capacity, 1)
+        gathered = np.empty((size, self.capacity, WIDTH))
+        products = np.empty((size, 1, WIDTH))
+        for start in range(0, self.count, size):
+            end = min(start + size, self.count)
+            index, lots = self.index[start:end], self.lots[start:end, None, :]
+            if int(np.abs(lots).sum(axis=2).max()) * largest <= EXACT:
+                np.take(floats, index, axis=0, out=gathered[: end - start], mode="clip")
+                sums[start:end] = np.matmul(lots, gathered[: end - start], out=products[: end - start])[:, 0]
+            else:
+                sums[start:end] = np.matmul(lots.astype(np.int64), table[index])[:, 0]
+        return sums
+
+
+class ScanBook:
+    """Positions of many accounts, kept up one account at a time, margined all at once.
+
+    The book numbers the series that it has seen in `series`; a table for it is `RiskTable(book.series, markets)`.
+    """
+
+    def __init__(self) -> None:
+        self.series: list[int] = []
+        self._rows: dict[int, int] = {}
+        self._slots: dict[int, int] = {}  # account -> slot
+        self._places: list[dict[int, int]] = []  # by slot: underlying -> row of its bucket
+        self._capacities: list[dict[int, int]] = []  # by slot: underlying -> capacity of its bucket
+        self._buckets: dict[tuple[int, int], _Bucket] = {}  # (underlying, capacity)
+        self._accounts = np.zeros(16, dtype=np.int64)  # by slot, as the two below
+        self._cash = np.zeros(16, dtype=np.int64)
+        self._has_short = np.zeros(16, dtype=np.bool_)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def set_account(self, account: int, cash: int, positions: Sequence[Position]) -> None:
+        """Replaces what the book knows of an account; positions ascend by series and are within the protocol's bounds."""
+        lots = [abs(item[1]) for item in positions]
+        if len(lots) > MAX_POSITIONS or max(lots, default=0) > MAX_LOTS or sum(lots) > MAX_ACCOUNT_LOTS:
+            raise ValueError(f"account {account}: positions out of bounds")
+        slot = self._slots.get(account)
+        if slot is None:
+            slot = self._open(account)
+        self._cash[slot] = cash
+        self._has_short[slot] = any(item[1] < 0 for item in positions)
+        parts: dict[int, list[Position]] = {}
+        for item in positions:
+            parts.setdefault(item[0] >> UNDERLYING_SHIFT, []).append(item)
+        for underlying in [item for item in self._places[slot] if item not in parts]:
+            self._clear(slot, underlying)
+        for underlying, part in parts.items():
+            self._write(slot, underlying, part)
+
+    def remove_account(self, account: int) -> None:
+        """Forgets an account; the last slot takes its place."""
+        slot = self._slots.pop(account)
+        for underlying in list(self._places[slot]):
+            self._clear(slot, underlying)
+        last = len(self._places) - 1
+        if slot != last:
+            moved = int(self._accounts[last])
+            self._slots[moved] = slot
+            self._accounts[slot], self._cash[slot], self._has_short[slot] = moved, self._cash[last], self._has_short[last]
+            self._places[slot], self._capacities[slot] = self._places[last], self._capacities[last]
+            for underlying, row in self._places[slot].items():
+                self._buckets[underlying, self._capacities[slot][underlying]].owner[row] = slot
+        self._places.pop()
+        self._capacities.pop()
+
+    def compute_margins(self, table: RiskTable) -> Margins:
+        """Of every account of the book; `table` was made for `series`."""
+        if tuple(self.series) != table.series:
+            raise ValueError("the table is not of this book's series")
+        n = len(self._places)
+        equity = self._cash[:n].copy()
+        maintenance = np.zeros(n, dtype=np.int64)
+        for bucket in self._buckets.values():
+            if not bucket.count:
+                continue
+            sums = bucket.compute_sums(table.values, table.floats, table.largest)
+            owner = bucket.owner[: bucket.count]  # a slot has one row in each underlying: no owner occurs twice in a bucket
+            equity[owner] += sums[:, MARK]
+            worst = np.minimum.reduce(sums[:, :SCENARIOS], axis=1)
+            maintenance[owner] += np.maximum(np.maximum(-worst, sums[:, MINIMUM]), 0)
+        order = np.argsort(self._accounts[:n], kind="stable")
+        return Margins(self._accounts[:n][order], equity[order], maintenance[order], self._has_short[:n][order])
+
+    def compact(self) -> None:
+        """Forgets series that nobody holds any more, and renumbers the others in their order."""
+        held = {int(row) >> 1 for bucket in self._buckets.values() for row in np.unique(bucket.index[bucket.lots != 0])}
+        renumbered = np.zeros(2 * len(self.series), dtype=np.intp)
+        kept = sorted(held)
+        for row, old in enumerate(kept):
+            renumbered[2 * old], renumbered[2 * old + 1] = 2 * row, 2 * row + 1
+        for bucket in self._buckets.values():
+            if kept:
+                bucket.index = renumbered[bucket.index]
+        self.series = [self.series[row] for row in kept]
+        self._rows = {item: row for row, item in enumerate(self.series)}
+
+    def _open(self, account: int) -> int:
+        slot = len(self._places)
+        if slot == len(self._accounts):
+            self._accounts = np.concatenate([self._accounts, np.zeros_like(self._accounts)])
+            self._cash = np.concatenate([self._cash, np.zeros_like(self._cash)])
+            self._has_short = np.concatenate([self._has_short, np.zeros_like(self._has_short)])
+        self._accounts[slot] = account
+        self._slots[account] = slot
+        self._places.append({})
+        self._capacities.append({})
+        return slot
+
+    def _write(self, slot: int, underlying: int, part: Sequence[Position]) -> None:
+        capacity = CAPACITIES[bisect_left(CAPACITIES, len(part))]
+        if self._capacities[slot].get(underlying, capacity) != capacity:
+            self._clear(slot, underlying)
+        if (underlying, capacity) not in self._buckets:
+            self._buckets[underlying, capacity] = _Bucket(capacity)
+        bucket = self._buckets[underlying, capacity]
+        if underlying not in self._places[slot]:
+            self._places[slot][underlying] = bucket.append(slot)
+            self._capacities[slot][underlying] = capacity
+        index = [2 * self._number(series) + (count < 0) for series, count in part]
+        bucket.write(self._places[slot][underlying], index, [item[1] for item in part])
+
+    def _clear(self, slot: int, underlying: int) -> None:
+        row = self._places[slot].pop(underlying)
+        moved = self._buckets[underlying, self._capacities[slot].pop(underlying)].remove(row)
+        if moved != slot:
+            self._places[moved][underlying] = row
+
+    def _number(self, series: int) -> int:
+        row = self._rows.get(series)
+        if row is None:
+            row = self._rows[series] = len(self.series)
+            self.series.append(series)
+        return row
