@@ -115,7 +115,7 @@ def build_withdraw(account: int, amount: int, nonce: int, by_authority: bool = F
 
 def build_mark(underlying: int, previous: int, market: Market) -> tuple[int, ...]:
     """All live expiries of one underlying; `previous` is the time of the mark before."""
-    return (Kind.MARK, underlying, previous, market.mark_time, market.index, *encode_slices(market.slices))
+    return (Kind.MARK, underlying, previous, market.mark_time, market.index_price, *encode_slices(market.slices))
 
 
 def encode_slices(slices: tuple[Slice, ...]) -> tuple[int, ...]:

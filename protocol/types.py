@@ -52,7 +52,7 @@ class Slice(NamedTuple):
 class Market(NamedTuple):
     """One underlying: at most 16 slices, ascending by expiry."""
 
-    index: int = 0
+    index_price: int = 0
     mark_time: int = 0
     slices: tuple[Slice, ...] = ()
 
@@ -194,7 +194,7 @@ def compute_globals_leaf(g: Globals) -> bytes:
 
 def encode_market(m: Market) -> tuple[int, ...]:
     """Index, mark time, then 16 slices of 7 words, zero-filled."""
-    words = [m.index, m.mark_time]
+    words = [m.index_price, m.mark_time]
     for item in m.slices:
         words.extend(item)
     words.extend([0] * (7 * (MAX_SLICES - len(m.slices))))

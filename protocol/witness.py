@@ -15,7 +15,9 @@ from protocol.state import Place, State
 from protocol.steps import MODULES
 from protocol.types import MAX_SLICES, Account, Globals, Header, Market, Order, Phase, encode_position
 
-HEADER_TYPE = "(bytes32,bytes32,uint256,uint256,bytes32,uint256,uint256,uint256,uint256,bytes32,uint256,bytes32,uint256,uint256,uint256,bytes32)"
+HEADER_TYPE = (
+    "(bytes32,bytes32,uint256,uint256,bytes32,uint256,uint256,uint256,uint256,bytes32,uint256,bytes32,uint256,uint256,uint256,bytes32)"
+)
 GLOBALS_TYPE = "(uint256,int256,uint256,uint256,uint256,uint256,uint256,uint256)"
 SLICE_TYPE = "(uint256,uint256,int256,int256,int256,int256,int256)"
 ACCOUNT_TYPE = "(uint256,int256,uint256,uint256,uint256,bytes32,bytes32)"
@@ -163,7 +165,7 @@ class Recorder:
 
 def _encode_market(m: Market) -> tuple[object, ...]:
     slices = [tuple(item) for item in m.slices]
-    return m.index, m.mark_time, tuple(slices + [EMPTY_SLICE] * (MAX_SLICES - len(slices)))
+    return m.index_price, m.mark_time, tuple(slices + [EMPTY_SLICE] * (MAX_SLICES - len(slices)))
 
 
 class Witness(NamedTuple):

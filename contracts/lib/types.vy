@@ -38,7 +38,7 @@ struct Slice:
     sigma: int256
 
 struct Market:
-    index: uint256
+    index_price: uint256
     mark_time: uint256
     slices: Slice[16]
 
