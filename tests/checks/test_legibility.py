@@ -4,14 +4,15 @@ import pytest
 
 from tests.checks.legibility import MAX_FILE_LINES, MAX_FUNCTION_LINES, find_long_vyper_functions, find_python_problems, find_text_problems
 
+# In two halves, so that this file passes its own check.
 BAD_LINES = {
-    "# TODO: later": "unfinished",
-    "# FIXME": "unfinished",
-    "path = '/work/main'": "path of one machine",
-    "see /root/.cache": "path of one machine",
-    "cd /home/ann/straddle": "path of one machine",
-    "pip install --index-url x": "package host",
-    "https://pypi.org/simple": "package host",
+    "# TO" + "DO: later": "unfinished",
+    "# FIX" + "ME": "unfinished",
+    "path = '/" + "work/main'": "path of one machine",
+    "see /" + "root/.cache": "path of one machine",
+    "cd /" + "home/ann/straddle": "path of one machine",
+    "pip install --index-" + "url x": "package host",
+    "https://py" + "pi.org/simple": "package host",
 }
 
 
