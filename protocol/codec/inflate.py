@@ -22,14 +22,32 @@ SELF_TEST = tuple(
         "010300fcff6162",  # stored, cut off
         "010300fcff61626300",  # a byte too many
         "000300fcff616263010000ffff",  # two blocks
+        "07",  # the reserved kind
+        "",  # nothing
+        "0dc101010000008090adfd3f1162",  # dynamic, a match
+        "0dc081000000008020d6fd25ae18",  # dynamic, one distance code of one bit
+        "0dc081000000008020d6fd25ae1c",  # dynamic, that code's other half is met
+        "0dc081000000008020d6fd25ee06",  # dynamic, one distance code of two bits
+        "0de1010e00000000a1bcf5feff896b1a",  # dynamic, one distance code of 15 bits
+        "0dc0810c000000c020d6fb4bbcd5",  # dynamic, no distance code
+        "0dc0010900000080a0adfd3f91e4",  # dynamic, no distance code, and a match
+        "0dc101010000008090adfd3f1135",  # dynamic, incomplete distance code
+        "0dc2830100000080b05bfbff898606",  # dynamic, over-subscribed distance code
+        "05c0810800000000207feb03",  # dynamic, end of block as the only code
+        "0580010500000080febf0e",  # dynamic, end of block as the only code, of two bits
+        "05c08105000000c0a05bfbff8911",  # dynamic, incomplete literal code
+        "05c001090000000090adfc1f2100",  # dynamic, over-subscribed literal code
+        "05c08100000000009056fe2b00",  # dynamic, no end of block
+        "f5c181000000008020d6fd258ea41a",  # dynamic, 287 literal codes
+        "0dde81000000008020d6fd25ae481a",  # dynamic, 31 distance codes
+        "05c001040000000020000000000000000000000000010000000000000000000000000000000000000011",  # dynamic, incomplete code of the lengths
         "0300",  # fixed, empty
-        "4b4c4a0600",  # fixed, literals
-        "4b4c04020000",  # fixed, a match over its own output
-        "4b040200",  # fixed, no end of block
-        "030200",  # fixed, distance before the start
-        "fbff03",  # fixed, literal code 286 or 287
-        "07",  # reserved kind of block
-        "",
+        "4b4c4a3e0100",  # fixed, literals
+        "4b040100",  # fixed, a match over its own output
+        "4b04",  # fixed, no end of block
+        "4b044100",  # fixed, a distance before the start
+        "4b1c0300",  # fixed, literal code 286
+        "4b4c4c043e00",  # fixed, distance code 30
     )
 )
 
