@@ -73,4 +73,3 @@ def get_signer(digest: bytes, signature: bytes | None) -> int:
     except ValueError:
         return 0
     return int.from_bytes(keccak(key.format(compressed=False)[1:])[12:], "big")
-

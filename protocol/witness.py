@@ -6,7 +6,7 @@ siblings. A step that ends early touches fewer: the rest is filled with empty va
 
 from typing import NamedTuple
 
-from eth_abi import encode
+from eth_abi.abi import encode
 
 from protocol.codes import Code
 from protocol.machine import Preimages

@@ -4,7 +4,7 @@ from protocol.codes import Code
 from protocol.machine import Preimages, next_row
 from protocol.operations import FLAG_AUTHORITY
 from protocol.rules import Rules
-from protocol.signing import compute_cancel_digest, get_signature, get_signer
+from protocol.signing import compute_cancel_digest, get_signature
 from protocol.state import View
 from protocol.steps.order import NONCE_BITS, get_signature_inputs
 from protocol.types import Header
@@ -34,7 +34,7 @@ def step(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, C
         return h, Code.NONCE
     if by_authority and h.authority != a.owner:
         return h, Code.AUTHORITY
-    if not by_authority and get_signer(compute_cancel_digest(rules.domain, index, nonce), signature) != a.owner:
+    if not by_authority and rules.kernel.get_signer(compute_cancel_digest(rules.domain, index, nonce), signature) != a.owner:
         return h, Code.SIGNATURE
     # WRITE
     view.put_account(index, a._replace(nonce=nonce, generation=a.generation + 1))

@@ -2,7 +2,7 @@
 
 from protocol.codes import Code
 from protocol.machine import Preimages, next_row
-from protocol.margin import check_trade, compute_margin, get_slice, is_stale
+from protocol.margin import check_trade, get_slice, is_stale
 from protocol.positions import apply_lots, get_lots, is_bounded
 from protocol.rules import Rules
 from protocol.series import decode_series
@@ -44,9 +44,10 @@ def check_side(trade: Trade, a: Account, markets: tuple[Market, Market], clock: 
         return code
     if not is_bounded(after.positions):
         return Code.POSITIONS
-    margin, margin_after = compute_margin(a.cash, a.positions, markets), compute_margin(after.cash, after.positions, markets)
+    compute_margin = rules.kernel.compute_margin
+    before, then = compute_margin(a.cash, a.positions, markets), compute_margin(after.cash, after.positions, markets)
     stale = is_stale(after.positions, markets, clock, rules.params.mark_max_age_s)
-    return check_trade(margin, margin_after, bool(a.flag), stale)
+    return check_trade(before, then, bool(a.flag), stale)
 
 
 def step(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, Code]:

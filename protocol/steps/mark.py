@@ -6,7 +6,7 @@ from protocol.codes import Code
 from protocol.machine import Preimages, next_row
 from protocol.operations import MARK_HEAD, SLICE_ITEMS
 from protocol.rules import Rules
-from protocol.signing import compute_mark_digest, get_signature, get_signer
+from protocol.signing import compute_mark_digest, get_signature
 from protocol.state import View
 from protocol.types import MAX_FORWARD, MAX_SLICES, UNDERLYINGS, Globals, Header, Market, Phase, Slice
 
@@ -30,7 +30,7 @@ def check_quorum(items: tuple[int, ...], signatures: list[bytes | None], rules: 
     digest = compute_mark_digest(rules.domain, underlying, previous, time, index, items[MARK_HEAD:])
     place = -1
     for signature in signatures:
-        signer = get_signer(digest, signature)
+        signer = rules.kernel.get_signer(digest, signature)
         if signer == 0 or signer not in rules.oracles or rules.oracles.index(signer) <= place:
             return Code.QUORUM
         place = rules.oracles.index(signer)

@@ -6,7 +6,7 @@ from protocol.machine import Preimages, next_row
 from protocol.operations import FLAG_BUY, FLAG_CALL
 from protocol.rules import Rules
 from protocol.series import EXPIRY_BITS, MAX_STRIKE, STRIKE_UNIT, encode_series
-from protocol.signing import compute_order_digest, get_signature, get_signer
+from protocol.signing import compute_order_digest, get_signature
 from protocol.state import View
 from protocol.types import MAX_LOTS, UNDERLYINGS, Account, Globals, Header, Order
 
@@ -70,7 +70,7 @@ def step(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, C
     code = check_terms(pre.items, g, o)
     if code != Code.OK:
         return h, code
-    if get_signer(compute_digest(pre.items, a, rules), signature) != a.owner:
+    if rules.kernel.get_signer(compute_digest(pre.items, a, rules), signature) != a.owner:
         return h, Code.SIGNATURE
     # WRITE
     order = Order(

@@ -2,7 +2,7 @@
 
 from protocol.codes import Code
 from protocol.machine import Preimages, next_row
-from protocol.margin import Margin, compute_margin
+from protocol.margin import Margin
 from protocol.rules import Rules
 from protocol.state import View
 from protocol.types import WORD_ACCOUNTS, Account, Header, is_risky
@@ -45,7 +45,7 @@ def step(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, C
         a = view.get_account(index)
         markets = view.get_markets()
         # COMPUTE
-        after = compute_flag(a, compute_margin(a.cash, a.positions, markets), g.marks)
+        after = compute_flag(a, rules.kernel.compute_margin(a.cash, a.positions, markets), g.marks)
         # WRITE
         view.put_account(index, after)
         if not is_risky(a.cash, a.positions):

@@ -2,10 +2,10 @@
 
 from protocol.codes import Code
 from protocol.machine import Preimages, next_row
-from protocol.margin import compute_margin, is_stale
+from protocol.margin import is_stale
 from protocol.operations import FLAG_AUTHORITY
 from protocol.rules import Rules
-from protocol.signing import compute_withdraw_digest, get_signature, get_signer
+from protocol.signing import compute_withdraw_digest, get_signature
 from protocol.state import View
 from protocol.steps.order import NONCE_BITS, get_signature_inputs
 from protocol.types import Account, Globals, Header, Market
@@ -19,9 +19,9 @@ def get_inputs(h: Header, pre: Preimages, rules: Rules) -> tuple[object, ...]:
     return (pre.items, *get_signature_inputs(h, pre))
 
 
-def compute_free(a: Account, markets: tuple[Market, Market]) -> int:
+def compute_free(a: Account, markets: tuple[Market, Market], rules: Rules) -> int:
     """What may leave: cash, and with shorts no more than what equity exceeds the initial margin by."""
-    margin = compute_margin(a.cash, a.positions, markets)
+    margin = rules.kernel.compute_margin(a.cash, a.positions, markets)
     return min(a.cash, margin.equity - margin.initial) if margin.has_short else a.cash
 
 
@@ -52,13 +52,13 @@ def step(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, C
         return h, Code.NONCE
     if by_authority and h.authority != a.owner:
         return h, Code.AUTHORITY
-    if not by_authority and get_signer(compute_withdraw_digest(rules.domain, index, amount, nonce), signature) != a.owner:
+    if not by_authority and rules.kernel.get_signer(compute_withdraw_digest(rules.domain, index, amount, nonce), signature) != a.owner:
         return h, Code.SIGNATURE
     code = check(a, g, markets, rules)
     if code != Code.OK:
         return h, code
     # COMPUTE
-    paid = min(amount, compute_free(a, markets))
+    paid = min(amount, compute_free(a, markets, rules))
     if paid <= 0 or g.outbox >> rules.params.outbox_depth:
         return h, Code.NOTHING_FREE
     # WRITE

@@ -1,0 +1,205 @@
+"""Leaps: many steps at once, to the same state.
+
+A leap runs the steps' own code over a full state without the roots and hashes between, and replaces what is worth it: a mark's scan by one
+vectorized margin of all accounts, an account's margin by rows of the mark's risk table. The tests hold every leap against the steps.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from protocol.codec.frames import Batch
+from protocol.codec.inflate import decode_frame
+from protocol.codec.rows import decode_row
+from protocol.codes import Code
+from protocol.keccak import ZERO
+from protocol.machine import Preimages, advance_clock
+from protocol.margin import Margin, compute_margin
+from protocol.margin_fast import Margins, RiskTable, ScanBook
+from protocol.operations import get_layout
+from protocol.rules import Kernel, Rules
+from protocol.signing import get_signer
+from protocol.state import State
+from protocol.steps import STEPS, scan
+from protocol.types import WORD_ACCOUNTS, Account, Header, Market, Phase, Position, is_risky
+
+
+class Outcome(NamedTuple):
+    """What became of one row."""
+
+    items: tuple[int, ...]
+    code: Code
+
+
+class _View:
+    """The state, noting whose account changed: the scan's book follows those."""
+
+    def __init__(self, state: State, changed: set[int]) -> None:
+        self.params = state.params
+        self.get_globals, self.put_globals = state.get_globals, state.put_globals
+        self.get_markets, self.put_markets = state.get_markets, state.put_markets
+        self.get_account = state.get_account
+        self.get_order, self.put_order = state.get_order, state.put_order
+        self.get_word, self.put_word = state.get_word, state.put_word
+        self.append_outbox = state.append_outbox
+        self._put_account = state.put_account
+        self._changed = changed
+
+    def put_account(self, index: int, value: Account) -> None:
+        self._changed.add(index)
+        self._put_account(index, value)
+
+
+class Leap:
+    """Applies rows, frames and batches to `state`, which it owns.
+
+    `get_signer` may answer from signatures verified before; it must give what `signing.get_signer` gives.
+    """
+
+    def __init__(self, state: State, rules: Rules, get_signer: Callable[[bytes, bytes | None], int] = get_signer) -> None:
+        self.state = state
+        self.rules = replace(rules, kernel=Kernel(get_signer, self._compute_margin))
+        self.changed: set[int] = set(state.accounts)  # since the book was last brought up to date
+        self._book = ScanBook()
+        self._held: set[int] = set()  # accounts of the book
+        self._flagged = {index for index, account in state.accounts.items() if account.flag}
+        self._table = RiskTable([], state.markets)
+        self._markets = state.markets
+        self._view = _View(state, self.changed)
+        self._pre = Preimages(())
+        self._header = Header(ZERO, ZERO, 0)
+
+    # -- sources of rows
+
+    def open_message(self, time: int, authority: int, signatures: bytes) -> None:
+        """The rows that follow are a forced message's."""
+        self._open(time, authority, signatures)
+
+    def open_frame(self, time: int, signatures: bytes = b"") -> None:
+        """The rows that follow are a frame's; `time` is already clamped to its batch's bounds."""
+        self._open(time, 0, signatures)
+
+    def _open(self, time: int, authority: int, signatures: bytes) -> None:
+        self.state.put_globals(advance_clock(self.state.globals, time, self.rules.params))
+        self._pre.signatures = signatures
+        self._header = Header(ZERO, ZERO, 0, authority=authority, phase=Phase.FETCH)
+
+    def append_signature(self, signature: bytes) -> None:
+        """A row that is about to be applied brings one more."""
+        self._pre.signatures += signature
+
+    # -- rows
+
+    def apply_row(self, items: tuple[int, ...]) -> Code:
+        """One row of the open source, admitted already or about to be by `is_admitted`."""
+        g = self.state.globals
+        layout = get_layout(items)
+        if layout is None:
+            self.state.put_globals(g._replace(allowance=g.allowance - 1))
+            return Code.MALFORMED
+        self.state.put_globals(g._replace(allowance=g.allowance - layout.steps))
+        self._pre.items = items
+        h = self._header._replace(phase=layout.phase)
+        code = Code.OK
+        while h.phase != Phase.FETCH:
+            if h.phase == Phase.SCAN:
+                self._scan()
+                h = h._replace(phase=Phase.FETCH)
+            else:
+                h, code = STEPS[Phase(h.phase)](h, self._view, self._pre, self.rules)
+        self._header = h
+        return code
+
+    @property
+    def is_admitted(self) -> bool:
+        """Whether a frame's next row runs: the step allowance is not spent."""
+        return self._header.authority != 0 or self.state.globals.allowance > 0
+
+    def apply_rows(self, rows: bytes) -> list[Outcome]:
+        """All rows of the open source, as FETCH takes them."""
+        outcomes = []
+        offset = 0
+        while offset < len(rows) and self.is_admitted:
+            items, offset = decode_row(rows, offset)
+            if items is None:
+                break
+            outcomes.append(Outcome(items, self.apply_row(items)))
+        return outcomes
+
+    def apply_batch(self, batch: Batch) -> list[Outcome]:
+        """Messages first, then frames."""
+        outcomes = []
+        for message in batch.messages:
+            self.open_message(message.time, message.authority, message.signatures)
+            outcomes += self.apply_rows(message.rows)
+        for frame in batch.frames:
+            self.open_frame(min(max(frame.time, batch.record.first), batch.record.last), frame.signatures)
+            outcomes += self.apply_rows(decode_frame(frame.data) or b"")
+        return outcomes
+
+    # -- margin
+
+    def _compute_margin(self, cash: int, positions: Sequence[Position], markets: Sequence[Market]) -> Margin:
+        """By the table where it has every series of the account, which it has but for those first traded since the mark."""
+        if markets is self._markets:
+            try:
+                return self._table.compute_margin(cash, positions)
+            except KeyError:
+                pass
+        return compute_margin(cash, positions, markets)
+
+    def _refresh(self) -> None:
+        """Brings book and table up to date with accounts and markets."""
+        for index in self.changed:
+            account = self.state.get_account(index)
+            if self.state.get_word(index >> 8) >> (index & 255) & 1:
+                self._book.set_account(index, account.cash, account.positions)
+                self._held.add(index)
+            elif index in self._held:
+                self._book.remove_account(index)
+                self._held.discard(index)
+        self.changed.clear()
+        self._markets = self.state.markets
+        self._table = RiskTable(self._book.series, self._markets)
+
+    def _scan(self) -> None:
+        """The whole scan of a mark."""
+        self._refresh()
+        g = self.state.globals
+        margins = self._book.compute_margins(self._table)
+        steps = self._count_steps()
+        self._apply_flags(margins)
+        self.state.put_globals(g._replace(cursor=0, allowance=g.allowance - steps))
+
+    def _apply_flags(self, margins: Margins) -> None:
+        accounts = margins.accounts
+        cash = np.array([self.state.accounts[int(index)].cash for index in accounts], dtype=np.int64)
+        weak = (margins.has_short & (margins.equity < margins.maintenance)) | (cash < 0)
+        idle = ~margins.has_short & (cash >= 0)
+        flagged = np.isin(accounts, np.fromiter(self._flagged, dtype=np.int64, count=len(self._flagged)))
+        for at in np.flatnonzero(weak | idle | flagged).tolist():
+            index = int(accounts[at])
+            account = self.state.get_account(index)
+            maintenance, has_short = int(margins.maintenance[at]), bool(margins.has_short[at])
+            margin = Margin(int(margins.equity[at]), maintenance, 0, has_short, account.cash)
+            after = scan.compute_flag(account, margin, self.state.globals.marks)
+            if after is not account:
+                self._view.put_account(index, after)
+                (self._flagged.add if after.flag else self._flagged.discard)(index)
+            if not is_risky(account.cash, account.positions):
+                word = self.state.get_word(index >> 8)
+                self.state.put_word(index >> 8, word & ~(1 << (index & 255)))
+                self.changed.add(index)
+
+    def _count_steps(self) -> int:
+        """As many as the steps would take: one for each set bit, and one for the rest of a word that does not end with one."""
+        opened = self.state.globals.accounts
+        steps = 0
+        for word_index in range((opened + WORD_ACCOUNTS - 1) >> 8):
+            word = self.state.get_word(word_index)
+            steps += word.bit_count()
+            end = min(opened - (word_index << 8), WORD_ACCOUNTS)
+            steps += word.bit_length() < end
+        return steps
