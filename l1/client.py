@@ -73,7 +73,7 @@ class Client:
         if item is None:
             return None
         header = parse_header(item)
-        if isinstance(ref, int) and header.number != ref or isinstance(ref, bytes) and header.hash != ref:
+        if (isinstance(ref, int) and header.number != ref) or (isinstance(ref, bytes) and header.hash != ref):
             raise Malformed("another block than was asked for")
         return header
 
@@ -87,7 +87,7 @@ class Client:
                 if isinstance(item, RpcError):
                     raise Unavailable(f"block {number}: {item}")
                 header = parse_header(item)
-                if header.number != number or headers and header.parent != headers[-1].hash:
+                if header.number != number or (headers and header.parent != headers[-1].hash):
                     raise Malformed("headers are not a chain")
                 headers.append(header)
         return headers

@@ -50,9 +50,9 @@ async def handle_body(node: Node, body: bytes) -> object:
 async def _answer_or_report(node: Node, request: object) -> dict[str, Any]:
     try:
         return await answer(node, request)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - one request's crash must not end the chain that others use
         method = request.get("method") if isinstance(request, dict) else None
-        print(f"devnet: {method} failed: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        sys.stderr.write(f"devnet: {method} failed: {type(error).__name__}: {error}\n")
         reply = _fail(INTERNAL, f"{type(error).__name__}: {error}")
         return reply | {"id": request.get("id") if isinstance(request, dict) else None}
 
@@ -74,7 +74,7 @@ async def serve_connection(node: Node, stream: trio.abc.Stream) -> None:
                 event = connection.next_event()
                 if event is h11.NEED_DATA:
                     with trio.fail_after(IDLE_S):
-                        connection.receive_data(await stream.receive_some(READ_BYTES))
+                        connection.receive_data(bytes(await stream.receive_some(READ_BYTES)))
                 elif isinstance(event, h11.Request):
                     body, method = bytearray(), event.method
                 elif isinstance(event, h11.Data):
@@ -123,7 +123,8 @@ async def run(settings: Settings, port: int, host: str, with_parent: bool) -> No
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:
             announcement = await nursery.start(functools.partial(serve, settings, port, host))
-            print(json.dumps(announcement), flush=True)
+            sys.stdout.write(json.dumps(announcement) + "\n")
+            sys.stdout.flush()
             if with_parent:
                 nursery.start_soon(_watch_stdin, nursery.cancel_scope)
             async for _ in signals:

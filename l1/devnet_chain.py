@@ -12,19 +12,20 @@ from typing import Any
 
 import rlp
 from eth._utils.address import generate_contract_address
-from eth.abc import BlockHeaderAPI, ComputationAPI, ReceiptAPI, SignedTransactionAPI
+from eth.abc import ComputationAPI, ReceiptAPI, SignedTransactionAPI
 from eth.chains.base import MiningChain
 from eth.constants import POST_MERGE_DIFFICULTY, POST_MERGE_MIX_HASH, POST_MERGE_NONCE, ZERO_ADDRESS
 from eth.db import get_db_backend
 from eth.exceptions import Revert, VMError
-from eth.vm.forks import PragueVM
+from eth.vm.forks.prague import PragueVM
 from eth.vm.spoof import SpoofTransaction
-from eth_utils.exceptions import ValidationError
 from eth_utils.address import to_checksum_address
+from eth_utils.exceptions import ValidationError
 
 from protocol.keccak import keccak
 
 Json = dict[str, Any]
+EvmHeader = Any  # py-evm annotates every field of a header as optional
 CALL_GAS = 200_000_000  # of an eth_call that names none: a one-step proof needs some tens of millions without being mined
 GENESIS_BASE_FEE = 1_000_000_000  # wei
 
@@ -42,7 +43,7 @@ class Refused(Exception):
 class Block:
     """A block with everything that is asked about it. `logs` and `receipts` are ready to be sent."""
 
-    header: BlockHeaderAPI
+    header: EvmHeader
     hash: bytes
     txs: tuple[SignedTransactionAPI, ...]
     receipts: tuple[Json, ...]
@@ -74,7 +75,7 @@ class Chain:
     """Canonical blocks from genesis, by number, hash and transaction."""
 
     def __init__(self, chain_id: int, genesis_time: int, gas_limit: int, balances: dict[bytes, int]) -> None:
-        params = {
+        params: Any = {
             "coinbase": ZERO_ADDRESS,
             "difficulty": POST_MERGE_DIFFICULTY,
             "extra_data": b"",
@@ -84,7 +85,7 @@ class Chain:
             "timestamp": genesis_time,
             "base_fee_per_gas": GENESIS_BASE_FEE,
         }
-        state = {address: {"balance": wei, "storage": {}, "code": b"", "nonce": 0} for address, wei in balances.items()}
+        state: Any = {address: {"balance": wei, "storage": {}, "code": b"", "nonce": 0} for address, wei in balances.items()}
         self.chain_id = chain_id
         self._evm = create_chain_class(chain_id).from_genesis(get_db_backend(), params, state)
         genesis = self._evm.get_canonical_head()
@@ -112,7 +113,8 @@ class Chain:
     # -- building
 
     def next_base_fee(self) -> int:
-        return int(self._evm.create_header_from_parent(self.head.header).base_fee_per_gas)
+        header: EvmHeader = self._evm.create_header_from_parent(self.head.header)
+        return int(header.base_fee_per_gas)
 
     def build(self, parent: Block, timestamp: int, txs: Sequence[SignedTransactionAPI]) -> Built:
         """Run `txs` on top of `parent`. Nothing canonical changes, so a thread may do it; one at a time."""
@@ -175,7 +177,7 @@ class Chain:
 
     def call(self, block: Block, sender: bytes, to: bytes, data: bytes, value: int, gas: int) -> tuple[bytes, int]:
         """Output and gas used of a call in the context of `block`, on its post-state, at no fee. Reverts raise `Refused` with the data."""
-        vm = self._evm.get_vm(block.header.copy(base_fee_per_gas=0))
+        vm: Any = self._evm.get_vm(block.header.copy(base_fee_per_gas=0))
         tx = vm.get_transaction_builder().new_unsigned_dynamic_fee_transaction(
             chain_id=self.chain_id,
             nonce=vm.state.get_nonce(sender),
@@ -212,7 +214,7 @@ def describe_revert(data: bytes) -> str:
     return ": " + data[68 : 68 + min(size, 1024)].decode("utf-8", "replace")
 
 
-def _render(header: BlockHeaderAPI, txs: tuple[SignedTransactionAPI, ...], receipts: list[ReceiptAPI], runs: list[ComputationAPI]) -> Block:
+def _render(header: EvmHeader, txs: tuple[SignedTransactionAPI, ...], receipts: list[ReceiptAPI], runs: list[ComputationAPI]) -> Block:
     """Receipts and logs as JSON-RPC gives them."""
     block_hash = bytes(header.hash)
     place = {"blockHash": encode_hex(block_hash), "blockNumber": hex(header.block_number)}

@@ -55,7 +55,7 @@ def find_block(node: Node, tag: object) -> Block | None:
         "safe": max(0, head - SAFE_LAG),
         "finalized": max(0, head - FINAL_LAG),
     }
-    number = named[tag] if tag is None or isinstance(tag, str) and tag in named else parse_quantity(tag)
+    number = named[tag] if tag is None or (isinstance(tag, str) and tag in named) else parse_quantity(tag)
     return node.chain.blocks[number] if number <= head else None
 
 
@@ -191,7 +191,7 @@ def get_logs(node: Node, query: object) -> list[Json]:
     found = []
     for log in (log for block in blocks for log in block.logs):
         own = log["topics"]
-        if addresses is not None and log["address"].lower() not in addresses or len(own) < len(topics):
+        if (addresses is not None and log["address"].lower() not in addresses) or len(own) < len(topics):
             continue
         if all(wanted is None or topic in wanted for wanted, topic in zip(topics, own, strict=False)):
             found.append(log)
@@ -303,7 +303,7 @@ def set_interval(node: Node, seconds: object) -> None:
     node.set_mining(float(seconds) or None)
 
 
-async def reorganise(node: Node, depth: object, pairs: object = (), keep: object = False) -> None:
+async def reorganise(node: Node, depth: Any, pairs: Any = (), keep: object = False) -> None:
     """anvil_reorg(depth, [[raw transaction, block index], ...]); the third argument is ours: put the old transactions back in the pool."""
     if isinstance(depth, dict):
         depth, pairs = depth.get("depth"), depth.get("txBlockPairs", ())
@@ -332,15 +332,15 @@ def set_min_tip(node: Node, wei: object) -> None:
 
 Handler = Callable[..., Any]
 METHODS: dict[str, Handler] = {
-    "web3_clientVersion": lambda node: "straddle-devnet/1",
+    "web3_clientVersion": lambda _: "straddle-devnet/1",
     "net_version": lambda node: str(node.settings.chain_id),
-    "net_listening": lambda node: True,
+    "net_listening": lambda _: True,
     "eth_chainId": lambda node: hex(node.settings.chain_id),
-    "eth_accounts": lambda node: [],
-    "eth_syncing": lambda node: False,
+    "eth_accounts": lambda _: [],
+    "eth_syncing": lambda _: False,
     "eth_blockNumber": lambda node: hex(node.chain.head.number),
     "eth_gasPrice": lambda node: hex(GWEI + node.chain.next_base_fee()),
-    "eth_maxPriorityFeePerGas": lambda node: hex(GWEI),
+    "eth_maxPriorityFeePerGas": lambda _: hex(GWEI),
     "eth_feeHistory": get_fee_history,
     "eth_getBlockByNumber": get_block_by_number,
     "eth_getBlockByHash": get_block_by_hash,

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from coincurve import PrivateKey
 from eth_account import Account
-from eth_account.hdaccount import HDPath, seed_from_mnemonic
+from eth_account.hdaccount import seed_from_mnemonic
+from eth_account.hdaccount.deterministic import HDPath
 from eth_account.signers.local import LocalAccount
 
 from protocol.keccak import keccak

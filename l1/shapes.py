@@ -183,7 +183,7 @@ def encode_transaction(item: object) -> bytes:
     access = [_parse_access(entry) for entry in _get_list(item, "accessList")]
     chain = parse_quantity(_get(item, "chainId"))
     if kind == 1:
-        return b"\x01" + rlp.encode([chain, nonce, parse_quantity(_get(item, "gasPrice")), *body, access, *signature])
+        return b"\x01" + bytes(rlp.encode([chain, nonce, parse_quantity(_get(item, "gasPrice")), *body, access, *signature]))
     fees = [parse_quantity(_get(item, key)) for key in ("maxPriorityFeePerGas", "maxFeePerGas")]
     extra: list[Any] = []
     if kind == 3:
@@ -193,7 +193,7 @@ def encode_transaction(item: object) -> bytes:
         extra = [[_parse_authorization(entry) for entry in _get_list(item, "authorizationList")]]
     elif kind != 2:
         raise Malformed(f"transaction of unknown type {kind}")
-    return bytes([kind]) + rlp.encode([chain, nonce, *fees, *body, access, *extra, *signature])
+    return bytes([kind]) + bytes(rlp.encode([chain, nonce, *fees, *body, access, *extra, *signature]))
 
 
 def _get_list(item: object, key: str) -> Sequence[object]:
