@@ -1,0 +1,834 @@
+# pragma version 0.4.3
+# pragma evm-version cancun
+# pragma optimize gas
+"""
+@title Claims
+@notice The tree of claims about the state after each epoch, the duels that decide between rivals, and the stakes behind them. docs/dispute.md has the rules.
+@dev A stake needs no mark when it dies: it sits on a claim that can never be final, because it or an ancestor of it is dead. For the same reason the pot of a
+    position is one stake for each dead claim of it: claims of one position never share a stake, and no final claim stands on a dead one's.
+"""
+
+# ---- interfaces
+
+interface Inbox:
+    def EPOCH_S() -> uint256: view
+    def get_epoch(epoch: uint256) -> (bytes32, uint256): view
+    def next_epoch(epoch: uint256) -> uint256: view
+
+interface Judge:
+    def run(args: Bytes[28672]) -> (bytes32, bytes32): view
+
+# ---- structs
+
+struct Claim:
+    position: bytes32
+    post_root: bytes32  # never zero
+    history: bytes32
+    nodes: bytes32  # hash of the first reveal
+    status: uint256
+
+struct Position:  # the claims that share a parent, in one generation
+    parent: bytes32
+    epoch: uint256
+    close: uint256  # entry ends here and the duels' clocks start
+    count: uint256
+    alive: uint256
+    survivors: bytes32  # XOR of the ids of those alive; of the one that is left, its id
+
+struct StoredPosition:
+    parent: bytes32
+    numbers: uint256  # epoch 64 | close 64 | count 64 | alive 64 bits
+    survivors: bytes32
+
+struct Duel:  # of `a` and `b`, seen from `a`
+    round: uint256
+    index: uint256  # place of the disputed node in its level
+    since: uint256  # the clocks run from here
+    used_a: uint256  # seconds taken off so far
+    used_b: uint256
+    revealed: uint256  # bits A and B
+    reveal: bytes32  # hash of the one reveal of this round that is there
+    node_a: bytes32
+    node_b: bytes32
+
+struct StoredDuel:  # seen from the claim with the smaller id
+    numbers: uint256  # round 16 | revealed 16 | index 32 | since 64 | used_a 64 | used_b 64 bits
+    reveal: bytes32
+    node_a: bytes32
+    node_b: bytes32
+
+struct Stake:
+    owner: address  # zero once it is paid back
+    tip: bytes32
+
+# ---- constants
+
+GROUP: constant(uint256) = 32  # claims of a position
+NODES: constant(uint256) = 16  # of a reveal
+LEVELS: constant(uint256) = 4  # of a reveal
+MAX_HEIGHT: constant(uint256) = 28
+MAX_ARGS: constant(uint256) = 28672
+HEADER_BYTES: constant(uint256) = 512
+
+PENDING: constant(uint256) = 0
+DEAD: constant(uint256) = 1
+FINAL: constant(uint256) = 2
+
+A: constant(uint256) = 1
+B: constant(uint256) = 2
+
+MAX_GAS_PRICE: constant(uint256) = 50 * 10**9  # wei; what work is paid for at most
+TX_GAS: constant(uint256) = 21000
+BYTE_GAS: constant(uint256) = 16
+MASK_64: constant(uint256) = 2**64 - 1
+MASK_32: constant(uint256) = 2**32 - 1
+MASK_16: constant(uint256) = 2**16 - 1
+
+# ---- immutables
+
+INBOX: public(immutable(address))
+JUDGE: public(immutable(address))
+GENESIS: public(immutable(bytes32))
+EPOCH_S: immutable(uint256)
+HEIGHT: public(immutable(uint256))
+ROUNDS: public(immutable(uint256))
+ENTRY_S: public(immutable(uint256))  # P
+CENSORSHIP_S: public(immutable(uint256))  # C
+GRACE_S: public(immutable(uint256))  # G
+ROUND_S: public(immutable(uint256))  # D
+STAKE: public(immutable(uint256))  # wei
+
+# ---- storage
+
+claims: HashMap[bytes32, Claim]
+positions: HashMap[bytes32, StoredPosition]
+generations: public(HashMap[bytes32, uint256])  # by parent: how often its position was reopened
+duels: HashMap[bytes32, StoredDuel]
+stakes: public(HashMap[bytes32, Stake])  # by the claim that it was paid for
+proven: public(HashMap[bytes32, bytes32])  # leaf before a step -> leaf after it
+work: public(HashMap[bytes32, HashMap[address, uint256]])  # wei, by claim and worker
+work_total: public(HashMap[bytes32, uint256])
+
+# ---- events
+
+event Claimed:
+    claim_id: indexed(bytes32)
+    parent: indexed(bytes32)
+    position: indexed(bytes32)
+    epoch: uint256
+    post_root: bytes32
+    history: bytes32
+    nodes: DynArray[bytes32, NODES]
+    stake_id: bytes32
+    close: uint256
+
+event Revealed:
+    mine: indexed(bytes32)
+    other: indexed(bytes32)
+    round: uint256
+    nodes: DynArray[bytes32, NODES]
+
+event Descended:
+    low: indexed(bytes32)
+    high: indexed(bytes32)
+    round: uint256
+    index: uint256
+    node_low: bytes32
+    node_high: bytes32
+
+event StepProven:
+    leaf_before: indexed(bytes32)
+    leaf_after: bytes32
+
+event ClaimDied:
+    claim_id: indexed(bytes32)
+    position: indexed(bytes32)
+    alive: uint256
+
+event ClaimWon:
+    claim_id: indexed(bytes32)
+    position: indexed(bytes32)
+
+event PositionReopened:
+    parent: indexed(bytes32)
+    generation: uint256
+
+event ClaimFinal:
+    claim_id: indexed(bytes32)
+    parent: indexed(bytes32)
+    epoch: uint256
+    post_root: bytes32
+
+event StakeMoved:
+    stake_id: indexed(bytes32)
+    tip: indexed(bytes32)
+
+event StakeWithdrawn:
+    stake_id: indexed(bytes32)
+    owner: indexed(address)
+    amount: uint256
+
+event WorkCredited:
+    claim_id: indexed(bytes32)
+    worker: indexed(address)
+    amount: uint256
+
+event WorkPaid:
+    claim_id: indexed(bytes32)
+    worker: indexed(address)
+    amount: uint256
+
+
+# ---- constructor
+
+@deploy
+def __init__(
+    inbox: address,
+    judge: address,
+    genesis_root: bytes32,
+    height: uint256,
+    entry_s: uint256,
+    censorship_s: uint256,
+    grace_s: uint256,
+    stake: uint256,
+):
+    assert height != 0 and height % LEVELS == 0 and height <= MAX_HEIGHT, "claims: bad height"
+    assert genesis_root != empty(bytes32), "claims: no genesis"
+    assert judge.is_contract, "claims: no judge"
+    assert entry_s + censorship_s + grace_s < 2**32, "claims: times too long"
+    INBOX = inbox
+    JUDGE = judge
+    EPOCH_S = staticcall Inbox(inbox).EPOCH_S()
+    HEIGHT = height
+    ROUNDS = height // LEVELS
+    ENTRY_S = entry_s
+    CENSORSHIP_S = censorship_s
+    GRACE_S = grace_s
+    ROUND_S = 2 * censorship_s + (height // LEVELS + 2) * grace_s
+    STAKE = stake
+    GENESIS = self._compute_claim_id(empty(bytes32), 0, genesis_root, empty(bytes32))
+    self.claims[GENESIS].post_root = genesis_root
+    self.claims[GENESIS].status = FINAL
+
+
+# ---- external: claims
+
+@external
+@payable
+def claim(
+    parent: bytes32,
+    epoch: uint256,
+    post_root: bytes32,
+    history: bytes32,
+    nodes: DynArray[bytes32, NODES],
+    siblings: DynArray[bytes32, MAX_HEIGHT],
+    stake_from: bytes32,
+) -> bytes32:
+    """
+    @notice Claim that `epoch`, run from the parent's state, takes the steps of `history` and ends in `post_root`.
+    @param nodes The first reveal. @param siblings Bottom first: they prove the last leaf, a halted header.
+    @param stake_from Zero to pay a new stake, else the sender's stake that sits on the parent.
+    """
+    # READ
+    parent_claim: Claim = self.claims[parent]
+    position_id: bytes32 = self._get_position_id(parent)
+    position: Position = self._get_position(position_id)
+    claim_id: bytes32 = self._compute_claim_id(position_id, epoch, post_root, history)
+    # CHECK
+    assert self._is_alive(parent_claim), "claims: no live parent"
+    assert post_root != empty(bytes32), "claims: no state"
+    assert self.claims[claim_id].post_root == empty(bytes32), "claims: claimed already"
+    if position.close == 0:
+        parent_epoch: uint256 = self._get_position(parent_claim.position).epoch
+        assert epoch != 0 and epoch == staticcall Inbox(INBOX).next_epoch(parent_epoch), "claims: not the next epoch"
+        assert block.timestamp // EPOCH_S > epoch, "claims: the epoch is not over"
+        position = Position(
+            parent=parent, epoch=epoch, close=block.timestamp + ENTRY_S, count=0, alive=0, survivors=empty(bytes32)
+        )
+    assert epoch == position.epoch, "claims: not the next epoch"
+    assert block.timestamp < position.close, "claims: entry is closed"
+    assert position.count < GROUP, "claims: the group is full"
+    assert self._fold(nodes) == history, "claims: the nodes are not the history's"
+    self._check_last_leaf(epoch, post_root, history, siblings)
+    # WRITE
+    position.count += 1
+    position.alive += 1
+    position.survivors = position.survivors ^ claim_id
+    self._set_position(position_id, position)
+    self.claims[claim_id] = Claim(
+        position=position_id, post_root=post_root, history=history, nodes=keccak256(abi_encode(nodes)), status=PENDING
+    )
+    stake_id: bytes32 = self._place_stake(claim_id, parent, stake_from)
+    log Claimed(
+        claim_id=claim_id,
+        parent=parent,
+        position=position_id,
+        epoch=epoch,
+        post_root=post_root,
+        history=history,
+        nodes=nodes,
+        stake_id=stake_id,
+        close=position.close,
+    )
+    return claim_id
+
+
+@external
+def reopen(parent: bytes32):
+    """
+    @notice Several are left at the deadline: all of them die, and claims may enter anew.
+    """
+    position_id: bytes32 = self._get_position_id(parent)
+    position: Position = self._get_position(position_id)
+    assert position.alive > 1 and block.timestamp >= position.close + ROUND_S, "claims: the position is not stuck"
+    position.alive = 0
+    self._set_position(position_id, position)
+    self._reopen(parent)
+
+
+@external
+def finalize(claim_id: bytes32):
+    """
+    @notice Record that a claim is final: its parent is, and it won its position.
+    """
+    item: Claim = self.claims[claim_id]
+    position: Position = self._get_position(item.position)
+    assert item.post_root != empty(bytes32) and item.status == PENDING, "claims: not a pending claim"
+    assert self.claims[position.parent].status == FINAL, "claims: the parent is not final"
+    assert self._get_winner(position) == claim_id, "claims: not the winner"
+    self.claims[claim_id].status = FINAL
+    log ClaimFinal(claim_id=claim_id, parent=position.parent, epoch=position.epoch, post_root=item.post_root)
+
+
+# ---- external: duels
+
+@external
+def move(
+    mine: bytes32,
+    other: bytes32,
+    nodes_mine: DynArray[bytes32, NODES],
+    nodes_other: DynArray[bytes32, NODES],
+    next_nodes: DynArray[bytes32, NODES],
+):
+    """
+    @notice Reveal for `mine` in its duel with `other`; complete the round if both have revealed; and reveal the next. Anyone may call it for any claim.
+    """
+    gas_start: uint256 = msg.gas
+    # READ
+    position: Position = self._get_running(mine, other)
+    duel: Duel = self._get_duel(mine, other, position.close)
+    assert duel.round < ROUNDS, "claims: the proof is due"
+    # COMPUTE
+    if len(nodes_mine) + len(nodes_other) != 0:
+        duel = self._complete(mine, other, duel, nodes_mine, nodes_other)
+    else:
+        assert len(next_nodes) != 0, "claims: nothing to do"
+    if len(next_nodes) != 0:
+        assert duel.round < ROUNDS and duel.round != 0 and duel.revealed == 0, "claims: bring the nodes of this round"
+        assert self._fold(next_nodes) == duel.node_a, "claims: the nodes are not the disputed one's"
+        duel.used_a += self._compute_charge(duel)
+        duel.reveal = keccak256(abi_encode(next_nodes))
+        duel.revealed = A
+        log Revealed(mine=mine, other=other, round=duel.round, nodes=next_nodes)
+    # WRITE
+    self._set_duel(mine, other, duel)
+    self._credit(mine, gas_start)
+
+
+@external
+def prove(a: bytes32, b: bytes32, args: Bytes[MAX_ARGS], path: DynArray[bytes32, MAX_HEIGHT]):
+    """
+    @notice Decide a duel by the one step that the two differ in.
+    @param args The step's arguments, or the 32 bytes of the leaf before a step that is proven already; nothing for leaf 0.
+    @param path Bottom first: proves the leaf before in `a`'s history.
+    """
+    gas_start: uint256 = msg.gas
+    # READ
+    position: Position = self._get_running(a, b)
+    duel: Duel = self._get_duel(a, b, position.close)
+    is_out_a: bool = self._is_out(duel, A)
+    is_out_b: bool = self._is_out(duel, B)
+    # COMPUTE
+    right: bytes32 = empty(bytes32)
+    if not is_out_a and not is_out_b:
+        assert duel.round == ROUNDS, "claims: no proof is due"
+        if duel.index == 0:
+            right = self._compute_opening_leaf(position.parent, position.epoch)
+        else:
+            leaf_before: bytes32 = empty(bytes32)
+            if len(args) == 32:
+                leaf_before = extract32(args, 0)
+                right = self.proven[leaf_before]
+                assert right != empty(bytes32), "claims: no such step is proven"
+            else:
+                leaf_before, right = staticcall Judge(JUDGE).run(args)
+                self.proven[leaf_before] = right
+                log StepProven(leaf_before=leaf_before, leaf_after=right)
+            assert len(path) == HEIGHT, "claims: wrong length of path"
+            root: bytes32 = self._climb(leaf_before, duel.index - 1, path)
+            assert root == self.claims[a].history, "claims: not the leaf before"
+    # WRITE
+    self._decide(a, b, position, duel, is_out_a, is_out_b, right, gas_start)
+
+
+@external
+def timeout(a: bytes32, b: bytes32):
+    """
+    @notice Kill whoever is out of time.
+    """
+    gas_start: uint256 = msg.gas
+    position: Position = self._get_running(a, b)
+    duel: Duel = self._get_duel(a, b, position.close)
+    self._decide(a, b, position, duel, self._is_out(duel, A), self._is_out(duel, B), empty(bytes32), gas_start)
+
+
+# ---- external: money
+
+@external
+@nonreentrant
+def withdraw_stake(stake_id: bytes32):
+    """
+    @notice Pay a stake back to its owner: the claim that it sits on is final.
+    """
+    stake: Stake = self.stakes[stake_id]
+    assert stake.owner != empty(address), "claims: no such stake"
+    assert self.claims[stake.tip].status == FINAL, "claims: its claim is not final"
+    self.stakes[stake_id].owner = empty(address)
+    log StakeWithdrawn(stake_id=stake_id, owner=stake.owner, amount=STAKE)
+    raw_call(stake.owner, b"", value=STAKE)
+
+
+@external
+@nonreentrant
+def withdraw_work(claim_id: bytes32):
+    """
+    @notice Pay the sender's work for a final claim, out of the stakes of its dead rivals; in proportion, rounded down, if they do not suffice.
+    """
+    # READ
+    item: Claim = self.claims[claim_id]
+    amount: uint256 = self.work[claim_id][msg.sender]
+    # CHECK
+    assert item.status == FINAL, "claims: not a final claim"
+    assert amount != 0, "claims: no work to pay"
+    # COMPUTE
+    pot: uint256 = (self._get_position(item.position).count - 1) * STAKE
+    total: uint256 = self.work_total[claim_id]
+    if total > pot:
+        amount = amount * pot // total
+    # WRITE
+    self.work[claim_id][msg.sender] = 0
+    log WorkPaid(claim_id=claim_id, worker=msg.sender, amount=amount)
+    raw_call(msg.sender, b"", value=amount)
+
+
+# ---- external: views
+
+@external
+@view
+def get_claim(claim_id: bytes32) -> (bytes32, bytes32, uint256, bytes32, bytes32, bool, bool):
+    """
+    @return position, parent, epoch, post_root, history, is_alive, is_final
+    """
+    item: Claim = self.claims[claim_id]
+    assert item.post_root != empty(bytes32), "claims: no such claim"
+    position: Position = self._get_position(item.position)
+    return item.position, position.parent, position.epoch, item.post_root, item.history, self._is_alive(item), item.status == FINAL
+
+
+@external
+@view
+def get_position(parent: bytes32) -> (bytes32, uint256, uint256, uint256, uint256, uint256, uint256, bytes32):
+    """
+    @return position, generation, epoch, close, deadline, count, alive, winner: of the current generation
+    """
+    position_id: bytes32 = self._get_position_id(parent)
+    p: Position = self._get_position(position_id)
+    deadline: uint256 = 0
+    if p.close != 0:
+        deadline = p.close + ROUND_S
+    return position_id, self.generations[parent], p.epoch, p.close, deadline, p.count, p.alive, self._get_winner(p)
+
+
+@external
+@view
+def get_duel(a: bytes32, b: bytes32) -> (uint256, uint256, uint256, uint256, uint256, uint256, bytes32, bytes32, bool, bool):
+    """
+    @return round, index, since, left_a, left_b, revealed, node_a, node_b, is_out_a, is_out_b
+    """
+    position_id: bytes32 = self.claims[a].position
+    assert a != b and position_id != empty(bytes32) and position_id == self.claims[b].position, "claims: no such duel"
+    d: Duel = self._get_duel(a, b, self._get_position(position_id).close)
+    left_a: uint256 = CENSORSHIP_S - d.used_a
+    left_b: uint256 = CENSORSHIP_S - d.used_b
+    return d.round, d.index, d.since, left_a, left_b, d.revealed, d.node_a, d.node_b, self._is_out(d, A), self._is_out(d, B)
+
+
+@external
+@view
+def get_winner(parent: bytes32) -> bytes32:
+    """
+    @notice The claim that won the position below `parent`; zero if none yet.
+    """
+    return self._get_winner(self._get_position(self._get_position_id(parent)))
+
+
+@external
+@view
+def is_final(claim_id: bytes32) -> bool:
+    return self.claims[claim_id].status == FINAL
+
+
+@external
+@view
+def is_alive(claim_id: bytes32) -> bool:
+    """
+    @notice Of the claim itself: a live claim below a dead one is merely worthless.
+    """
+    return self._is_alive(self.claims[claim_id])
+
+
+@external
+@view
+def get_final_root(claim_id: bytes32) -> bytes32:
+    """
+    @notice The state that a final claim ends in.
+    """
+    item: Claim = self.claims[claim_id]
+    assert item.status == FINAL, "claims: not a final claim"
+    return item.post_root
+
+
+# ---- internal: claims and positions
+
+@internal
+@pure
+def _compute_claim_id(position_id: bytes32, epoch: uint256, post_root: bytes32, history: bytes32) -> bytes32:
+    return keccak256(abi_encode(position_id, epoch, post_root, history))
+
+
+@internal
+@view
+def _get_position_id(parent: bytes32) -> bytes32:
+    """
+    @notice The parent's id; after a reopening another, so that what was built on dead claims stays dead when they are claimed again.
+    """
+    generation: uint256 = self.generations[parent]
+    if generation == 0:
+        return parent
+    return keccak256(abi_encode(parent, generation))
+
+
+@internal
+@view
+def _get_position(position_id: bytes32) -> Position:
+    stored: StoredPosition = self.positions[position_id]
+    return Position(
+        parent=stored.parent,
+        epoch=stored.numbers >> 192,
+        close=(stored.numbers >> 128) & MASK_64,
+        count=(stored.numbers >> 64) & MASK_64,
+        alive=stored.numbers & MASK_64,
+        survivors=stored.survivors,
+    )
+
+
+@internal
+def _set_position(position_id: bytes32, p: Position):
+    self.positions[position_id] = StoredPosition(
+        parent=p.parent, numbers=p.epoch << 192 | p.close << 128 | p.count << 64 | p.alive, survivors=p.survivors
+    )
+
+
+@internal
+@view
+def _is_alive(item: Claim) -> bool:
+    """
+    @notice A position whose claims have all died at its deadline has none alive: its claims are not marked one by one.
+    """
+    if item.status == PENDING:
+        return item.position != empty(bytes32) and self._get_position(item.position).alive != 0
+    return item.status == FINAL
+
+
+@internal
+@view
+def _get_winner(p: Position) -> bytes32:
+    """
+    @notice Alone once entry is over: nothing can change that any more, since a duel takes two.
+    """
+    if p.alive == 1 and block.timestamp >= p.close:
+        return p.survivors
+    return empty(bytes32)
+
+
+@internal
+def _reopen(parent: bytes32):
+    generation: uint256 = self.generations[parent] + 1
+    self.generations[parent] = generation
+    log PositionReopened(parent=parent, generation=generation)
+
+
+@internal
+@payable
+def _place_stake(claim_id: bytes32, parent: bytes32, stake_from: bytes32) -> bytes32:
+    if stake_from == empty(bytes32):
+        assert msg.value == STAKE, "claims: not the stake"
+        self.stakes[claim_id] = Stake(owner=msg.sender, tip=claim_id)
+        return claim_id
+    assert msg.value == 0, "claims: the stake is there already"
+    stake: Stake = self.stakes[stake_from]
+    assert stake.owner == msg.sender, "claims: not your stake"
+    assert stake.tip == parent, "claims: the stake is not on the parent"
+    self.stakes[stake_from].tip = claim_id
+    log StakeMoved(stake_id=stake_from, tip=claim_id)
+    return stake_from
+
+
+@internal
+@view
+def _check_last_leaf(epoch: uint256, post_root: bytes32, history: bytes32, siblings: DynArray[bytes32, MAX_HEIGHT]):
+    """
+    @notice The history ends halted: all of the epoch's batches are opened, and the state is the claimed one.
+    """
+    root: bytes32 = empty(bytes32)
+    count: uint256 = 0
+    root, count = staticcall Inbox(INBOX).get_epoch(epoch)
+    assert len(siblings) == HEIGHT, "claims: wrong number of siblings"
+    leaf: bytes32 = keccak256(abi_encode(post_root, root, count, count, empty(bytes32[12])))
+    assert self._climb(leaf, (1 << HEIGHT) - 1, siblings) == history, "claims: the last leaf is not that halted header"
+
+
+@internal
+@view
+def _compute_opening_leaf(parent: bytes32, epoch: uint256) -> bytes32:
+    root: bytes32 = empty(bytes32)
+    count: uint256 = 0
+    root, count = staticcall Inbox(INBOX).get_epoch(epoch)
+    return keccak256(abi_encode(self.claims[parent].post_root, root, count, empty(bytes32[13])))
+
+
+# ---- internal: duels
+
+@internal
+@view
+def _get_running(a: bytes32, b: bytes32) -> Position:
+    """
+    @notice The position of two live rivals, before its deadline.
+    """
+    position_id: bytes32 = self.claims[a].position
+    assert a != b and position_id != empty(bytes32) and position_id == self.claims[b].position, "claims: no such duel"
+    assert self.claims[a].status == PENDING and self.claims[b].status == PENDING, "claims: decided already"
+    position: Position = self._get_position(position_id)
+    assert position.alive > 1, "claims: decided already"
+    assert block.timestamp < position.close + ROUND_S, "claims: the deadline has passed"
+    return position
+
+
+@internal
+@pure
+def _compute_duel_id(a: bytes32, b: bytes32) -> bytes32:
+    if convert(a, uint256) < convert(b, uint256):
+        return keccak256(concat(a, b))
+    return keccak256(concat(b, a))
+
+
+@internal
+@view
+def _get_duel(a: bytes32, b: bytes32, close: uint256) -> Duel:
+    """
+    @notice A duel exists as soon as its claims do. In round 0 both have revealed, and the stored `since` is 0 until a later round is completed.
+    """
+    stored: StoredDuel = self.duels[self._compute_duel_id(a, b)]
+    numbers: uint256 = stored.numbers
+    duel: Duel = Duel(
+        round=numbers >> 240,
+        index=(numbers >> 192) & MASK_32,
+        since=max((numbers >> 128) & MASK_64, close),
+        used_a=(numbers >> 64) & MASK_64,
+        used_b=numbers & MASK_64,
+        revealed=(numbers >> 224) & MASK_16,
+        reveal=stored.reveal,
+        node_a=stored.node_a,
+        node_b=stored.node_b,
+    )
+    if duel.round == 0:
+        duel.revealed = A | B
+    if convert(a, uint256) > convert(b, uint256):
+        duel = self._flip(duel)
+    return duel
+
+
+@internal
+def _set_duel(a: bytes32, b: bytes32, duel: Duel):
+    d: Duel = duel
+    if convert(a, uint256) > convert(b, uint256):
+        d = self._flip(duel)
+    numbers: uint256 = d.round << 240 | d.revealed << 224 | d.index << 192 | d.since << 128 | d.used_a << 64 | d.used_b
+    self.duels[self._compute_duel_id(a, b)] = StoredDuel(numbers=numbers, reveal=d.reveal, node_a=d.node_a, node_b=d.node_b)
+
+
+@internal
+@pure
+def _flip(d: Duel) -> Duel:
+    return Duel(
+        round=d.round,
+        index=d.index,
+        since=d.since,
+        used_a=d.used_b,
+        used_b=d.used_a,
+        revealed=(d.revealed & A) << 1 | d.revealed >> 1,
+        reveal=d.reveal,
+        node_a=d.node_b,
+        node_b=d.node_a,
+    )
+
+
+@internal
+def _complete(
+    mine: bytes32, other: bytes32, duel: Duel, nodes_mine: DynArray[bytes32, NODES], nodes_other: DynArray[bytes32, NODES]
+) -> Duel:
+    """
+    @notice Complete the round with both reveals, of which mine's may be made here, and descend to the first node that differs.
+    """
+    d: Duel = duel
+    # CHECK
+    assert len(nodes_mine) == NODES and len(nodes_other) == NODES, "claims: wrong number of nodes"
+    if d.round == 0:
+        assert keccak256(abi_encode(nodes_mine)) == self.claims[mine].nodes, "claims: mine revealed other nodes"
+        assert keccak256(abi_encode(nodes_other)) == self.claims[other].nodes, "claims: the other revealed other nodes"
+    else:
+        assert d.revealed == B, "claims: the other has not revealed"
+        assert keccak256(abi_encode(nodes_other)) == d.reveal, "claims: the other revealed other nodes"
+        assert self._fold(nodes_mine) == d.node_a, "claims: the nodes are not the disputed one's"
+        d.used_a += self._compute_charge(d)
+        d.since = block.timestamp
+    # COMPUTE
+    first: uint256 = 0
+    for i: uint256 in range(NODES):
+        if nodes_mine[i] != nodes_other[i]:
+            break
+        first += 1
+    d.node_a = nodes_mine[first]
+    d.node_b = nodes_other[first]
+    d.index = d.index << LEVELS | first
+    d.reveal = empty(bytes32)
+    d.revealed = 0
+    if convert(mine, uint256) < convert(other, uint256):
+        log Descended(low=mine, high=other, round=d.round, index=d.index, node_low=d.node_a, node_high=d.node_b)
+    else:
+        log Descended(low=other, high=mine, round=d.round, index=d.index, node_low=d.node_b, node_high=d.node_a)
+    d.round += 1
+    return d
+
+
+@internal
+@view
+def _compute_charge(d: Duel) -> uint256:
+    """
+    @notice What a reveal takes off its side's clock now. The grace is free, each time anew. Reverts if the side is out.
+    """
+    charge: uint256 = 0
+    if block.timestamp > d.since + GRACE_S:
+        charge = block.timestamp - d.since - GRACE_S
+    assert charge <= CENSORSHIP_S - d.used_a, "claims: out of time"
+    return charge
+
+
+@internal
+@view
+def _is_out(d: Duel, side: uint256) -> bool:
+    """
+    @notice Owes a reveal or the proof, and has no time left for it. In round 0 both owe the reveal of round 1; in the end both owe the proof.
+    """
+    if d.round != 0 and d.revealed & side != 0:
+        return False
+    used: uint256 = d.used_a
+    if side == B:
+        used = d.used_b
+    return block.timestamp > d.since + GRACE_S + CENSORSHIP_S - used
+
+
+@internal
+def _decide(
+    a: bytes32, b: bytes32, p: Position, duel: Duel, is_out_a: bool, is_out_b: bool, right: bytes32, gas_start: uint256
+):
+    """
+    @notice The one terminal rule: the clock decides first; else the step, if it is proven; else nothing does.
+    """
+    dies_a: bool = is_out_a
+    dies_b: bool = is_out_b
+    if not is_out_a and not is_out_b:
+        assert right != empty(bytes32), "claims: nobody is out of time"
+        dies_a = duel.node_a != right
+        dies_b = duel.node_b != right
+    position: Position = p
+    if dies_a:
+        position = self._kill(a, position)
+    if dies_b:
+        position = self._kill(b, position)
+    self._set_position(self.claims[a].position, position)
+    if position.alive == 0:
+        self._reopen(position.parent)
+    elif self._get_winner(position) != empty(bytes32):
+        log ClaimWon(claim_id=position.survivors, position=self.claims[a].position)
+    if not dies_a:
+        self._credit(a, gas_start)
+    elif not dies_b:
+        self._credit(b, gas_start)
+
+
+@internal
+def _kill(claim_id: bytes32, p: Position) -> Position:
+    position: Position = p
+    position.alive -= 1
+    position.survivors = position.survivors ^ claim_id
+    self.claims[claim_id].status = DEAD
+    log ClaimDied(claim_id=claim_id, position=self.claims[claim_id].position, alive=position.alive)
+    return position
+
+
+@internal
+def _credit(claim_id: bytes32, gas_start: uint256):
+    """
+    @notice 125 % of the work of this call, for when the claim is final. The rest of this function is what it does not meter.
+    """
+    gas: uint256 = TX_GAS + BYTE_GAS * len(msg.data) + gas_start - msg.gas
+    amount: uint256 = gas * min(tx.gasprice, MAX_GAS_PRICE) * 5 // 4
+    self.work[claim_id][msg.sender] += amount
+    self.work_total[claim_id] += amount
+    log WorkCredited(claim_id=claim_id, worker=msg.sender, amount=amount)
+
+
+# ---- internal: trees
+
+@internal
+@pure
+def _fold(nodes: DynArray[bytes32, NODES]) -> bytes32:
+    """
+    @notice The node four levels above 16 nodes.
+    """
+    assert len(nodes) == NODES, "claims: wrong number of nodes"
+    level: bytes32[8] = empty(bytes32[8])
+    for i: uint256 in range(8):
+        level[i] = keccak256(concat(nodes[2 * i], nodes[2 * i + 1]))
+    for i: uint256 in range(4):
+        level[i] = keccak256(concat(level[2 * i], level[2 * i + 1]))
+    left: bytes32 = keccak256(concat(level[0], level[1]))
+    return keccak256(concat(left, keccak256(concat(level[2], level[3]))))
+
+
+@internal
+@pure
+def _climb(leaf: bytes32, index: uint256, siblings: DynArray[bytes32, MAX_HEIGHT]) -> bytes32:
+    """
+    @notice The root above a leaf, siblings bottom first.
+    """
+    node: bytes32 = leaf
+    place: uint256 = index
+    for sibling: bytes32 in siblings:
+        if place & 1 == 0:
+            node = keccak256(concat(node, sibling))
+        else:
+            node = keccak256(concat(sibling, node))
+        place >>= 1
+    return node
