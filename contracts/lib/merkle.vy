@@ -18,6 +18,22 @@ def _join(left: bytes32, right: bytes32) -> bytes32:
 
 @internal
 @pure
+def _root_from_path(leaf: bytes32, index: uint256, path: DynArray[bytes32, 32]) -> bytes32:
+    """
+    @notice The root that `leaf` at `index` has under its siblings.
+    """
+    node: bytes32 = leaf
+    i: uint256 = index
+    for sibling: bytes32 in path:
+        if i & 1 == 0:
+            node = self._join(node, sibling)
+        else:
+            node = self._join(sibling, node)
+        i = i >> 1
+    return node
+
+@internal
+@pure
 def _fold(root: bytes32, index: uint256, depth: uint256, old: bytes32, new: bytes32, path: DynArray[bytes32, 32]) -> bytes32:
     """
     @notice The root after the leaf at `index` went from `old` to `new`; reverts if `old` is not what `root` holds there.

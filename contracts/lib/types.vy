@@ -2,6 +2,7 @@
 """
 @title The structs of the state and of the machine, and their leaves
 @dev Twin of protocol/types.py: same names, same field order. A leaf is the keccak of the ABI encoding, or zero for a struct that is not there.
+     A struct that is not there must be all zeros, else a witness could put anything behind a zero leaf.
 """
 
 struct Rules:
@@ -99,6 +100,10 @@ struct Header:
     phase: uint256
     scratch: bytes32
 
+EMPTY_MARKET: constant(bytes32) = 0xc0eff2fa84b7e0591d49994fed63d0ca9e69f77f9658caec93c7f452a18c0808  # keccak of its 114 zero words
+EMPTY_ORDER: constant(bytes32) = 0xd397b3b043d87fcd6fad1291ff0bfd16401c274896d8c63a923727f077b8e0b5  # keccak of its 8 zero words
+EMPTY_POSITIONS: constant(bytes32) = 0x569e75fc77c1a856f6daaf9e69d8a9566ca34aa47f9133711ce065a571af0cfd  # hash of no positions
+
 @internal
 @pure
 def _header_leaf(h: Header) -> bytes32:
@@ -117,23 +122,29 @@ def _globals_leaf(g: Globals) -> bytes32:
 @internal
 @pure
 def _market_leaf(m: Market) -> bytes32:
+    leaf: bytes32 = keccak256(abi_encode(m))
     if m.mark_time == 0:
+        assert leaf == EMPTY_MARKET, "types: market"
         return empty(bytes32)
-    return keccak256(abi_encode(m))
+    return leaf
 
 @internal
 @pure
 def _account_leaf(a: Account) -> bytes32:
     if a.owner == 0:
+        # whoever opens the account gives it an empty tree of order slots, so `orders` need not be looked at
+        assert a.cash == 0 and a.generation == 0 and a.nonce == 0 and a.flag == 0 and a.positions == EMPTY_POSITIONS, "types: account"
         return empty(bytes32)
     return keccak256(abi_encode(a))
 
 @internal
 @pure
 def _order_leaf(o: Order) -> bytes32:
+    leaf: bytes32 = keccak256(abi_encode(o))
     if o.lots == 0:
+        assert leaf == EMPTY_ORDER, "types: order"
         return empty(bytes32)
-    return keccak256(abi_encode(o))
+    return leaf
 
 @internal
 @pure

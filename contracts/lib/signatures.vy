@@ -1,0 +1,85 @@
+# pragma version ~=0.4.3
+"""
+@title Who signed what
+@dev Twin of protocol/signing.py. A source's signatures are known by the hash of the list of its chunks' hashes; a chunk is 32 signatures of
+     65 bytes, r || s || v. A chunk that is not the source's reverts; a signature that is missing, malformed or not canonical has signer 0.
+"""
+
+SIGNATURE_BYTES: constant(uint256) = 65
+CHUNK_BITS: constant(uint256) = 5
+CHUNK_MASK: constant(uint256) = 31
+CHUNK_BYTES: constant(uint256) = 2080
+MAX_CHUNKS: constant(uint256) = 32
+HEAD_WORDS: constant(uint256) = 5  # of a MARK: tag, underlying, previous, time, index
+HALF_ORDER: constant(uint256) = 57896044618658097711785492504343953926418782139537452191302581570759080747168
+
+ORDER_TYPE: constant(bytes32) = keccak256(
+    "Order(uint256 account,uint256 underlying,uint256 expiry,uint256 strike,bool isCall,bool isBuy,uint256 price,uint256 lots,uint256 nonce,uint256 generation,uint256 validUntil)"
+)
+CANCEL_TYPE: constant(bytes32) = keccak256("Cancel(uint256 account,uint256 nonce)")
+WITHDRAW_TYPE: constant(bytes32) = keccak256("Withdraw(uint256 account,uint256 amount,uint256 nonce)")
+MARK_TYPE: constant(bytes32) = keccak256("Mark(uint256 underlying,uint256 previous,uint256 time,uint256 index,uint256[] slices)")
+
+@internal
+@pure
+def _digest(domain: bytes32, struct_hash: bytes32) -> bytes32:
+    return keccak256(concat(b"\x19\x01", domain, struct_hash))
+
+@internal
+@pure
+def _order_digest(domain: bytes32, terms: uint256[11]) -> bytes32:
+    """
+    @param terms account, underlying, expiry, strike, is_call, is_buy, price, lots, nonce, generation, valid_until
+    """
+    return self._digest(domain, keccak256(abi_encode(ORDER_TYPE, terms)))
+
+@internal
+@pure
+def _cancel_digest(domain: bytes32, account: uint256, nonce: uint256) -> bytes32:
+    return self._digest(domain, keccak256(abi_encode(CANCEL_TYPE, account, nonce)))
+
+@internal
+@pure
+def _withdraw_digest(domain: bytes32, account: uint256, amount: uint256, nonce: uint256) -> bytes32:
+    return self._digest(domain, keccak256(abi_encode(WITHDRAW_TYPE, account, amount, nonce)))
+
+@internal
+@pure
+def _mark_digest(domain: bytes32, items: DynArray[uint256, 128]) -> bytes32:
+    """
+    @notice The slices are signed as they stand in the row, as an array's packed elements.
+    @param items the whole row, its tag first
+    """
+    encoded: Bytes[4160] = abi_encode(items)
+    slices: bytes32 = keccak256(slice(encoded, 64 + 32 * HEAD_WORDS, 32 * (len(items) - HEAD_WORDS)))
+    return self._digest(domain, keccak256(abi_encode(MARK_TYPE, items[1], items[2], items[3], items[4], slices)))
+
+@internal
+@pure
+def _recover(digest: bytes32, signature: Bytes[65]) -> uint256:
+    """
+    @notice The address that signed, as an integer; 0 for what is not a canonical signature. Without gas for the precompile it reverts.
+    """
+    r: uint256 = extract32(signature, 0, output_type=uint256)
+    s: uint256 = extract32(signature, 32, output_type=uint256)
+    v: uint256 = convert(slice(signature, 64, 1), uint256)
+    if (v != 27 and v != 28) or s > HALF_ORDER:
+        return 0
+    return convert(ecrecover(digest, v, r, s), uint256)
+
+@internal
+@pure
+def _signer(digest: bytes32, chunk_hashes: DynArray[bytes32, 32], chunk: Bytes[2080], index: uint256, signatures_hash: bytes32) -> uint256:
+    """
+    @notice The signer of the source's signature number `index`; reverts on chunks that are not the source's.
+    @param chunk the one that `index` falls into; not looked at if the source has none
+    """
+    assert keccak256(abi_encode(chunk_hashes)) == signatures_hash, "signatures: hashes"
+    at: uint256 = index >> CHUNK_BITS
+    if at >= len(chunk_hashes):
+        return 0
+    assert keccak256(chunk) == chunk_hashes[at], "signatures: chunk"
+    start: uint256 = (index & CHUNK_MASK) * SIGNATURE_BYTES
+    if start + SIGNATURE_BYTES > len(chunk):
+        return 0
+    return self._recover(digest, slice(chunk, start, SIGNATURE_BYTES))
