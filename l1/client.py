@@ -130,6 +130,18 @@ class Client:
         item = await self.provider.request("eth_getTransactionByHash", [encode_hex(tx_hash)])
         return None if item is None else parse_transaction(item, tx_hash)
 
+    async def has_transactions(self, tx_hashes: Sequence[bytes]) -> list[bool]:
+        """Whether the endpoint has them, waiting or included; in batches."""
+        found: list[bool] = []
+        for start in range(0, len(tx_hashes), BATCH):
+            some = tx_hashes[start : start + BATCH]
+            items = await self.provider.batch([("eth_getTransactionByHash", [encode_hex(tx_hash)]) for tx_hash in some])
+            for item in items:
+                if isinstance(item, RpcError):
+                    raise Unavailable(f"transaction: {item}")
+                found.append(item is not None)
+        return found
+
     async def get_input(self, tx_hash: bytes) -> bytes:
         """Calldata of a transaction that is known to exist; `Unavailable` if the endpoint does not have it."""
         transaction = await self.get_transaction(tx_hash)
