@@ -17,10 +17,10 @@ def get_inputs(h: Header, pre: Preimages, rules: Rules) -> tuple[object, ...]:
 
 
 def put_bit(view: View, index: int, a: Account) -> None:
-    """Keeps the bitmap of the accounts that the scan visits."""
+    """Keeps the bitmap of the accounts that the scan visits. A flagged account stays in it: only the scan can take its flag away."""
     word = view.get_word(index >> 8)
     bit = 1 << (index & 255)
-    view.put_word(index >> 8, word | bit if is_risky(a.cash, a.positions) else word & ~bit)
+    view.put_word(index >> 8, word | bit if a.flag or is_risky(a.cash, a.positions) else word & ~bit)
 
 
 def apply_trade(view: View, trade: Trade) -> None:
