@@ -5,6 +5,7 @@
      what could overflow is clamped or narrow by its encoding.
 """
 
+from . import codes
 from . import pricing
 from . import svi
 from . import types
@@ -21,7 +22,8 @@ struct Risk:
     up: int256  # the mark of a short lot
     changes: int256[16]  # of the value of a long lot, by scenario
 
-MOVES: constant(int256[7]) = [8000, 8667, 9333, 10000, 10667, 11333, 12000]  # of the forward, in 1/10000; each with v * 3/2, then with v / 2
+# moved forwards in 1/10000; each with v * 3/2, then with v / 2
+MOVES: constant(int256[7]) = [8000, 8667, 9333, 10000, 10667, 11333, 12000]
 EXTREMES: constant(int256[2]) = [4000, 16000]  # at unchanged v
 BASIS_POINTS: constant(int256) = 10000
 EXTREME_PERCENT: constant(int256) = 35
@@ -36,13 +38,6 @@ UNDERLYINGS: constant(uint256) = 2
 MAX_MERGED: constant(uint256) = 129  # an account's 128 positions and one more series
 LOTS_BIAS: constant(int256) = 2**31
 LANE: constant(uint256) = 128  # two signed sums share a word: before in the low half, after in the high one
-
-# protocol/codes.py
-OK: constant(uint256) = 0
-STALE: constant(uint256) = 31
-MARGIN: constant(uint256) = 32
-FLAGGED: constant(uint256) = 33
-CASH: constant(uint256) = 35
 
 @internal
 @pure
@@ -195,6 +190,32 @@ def _compute_margins(
 
 @internal
 @pure
+def _merge(positions: DynArray[uint256, 128], series: uint256, change: int256) -> DynArray[uint256, MAX_MERGED]:
+    """
+    @notice An account's positions (series << 32 | lots + 2**31) before and after `change` more lots of `series`, for `_compute_margins`.
+    @dev Within |lots| < 2**31, which the bounds on a position ensure.
+    """
+    merged: DynArray[uint256, MAX_MERGED] = []
+    zero: uint256 = convert(LOTS_BIAS, uint256)
+    change_word: uint256 = convert(convert(change, bytes32), uint256)  # modulo 2**256, so that adding it and masking is adding it
+    is_placed: bool = False
+    for position: uint256 in positions:
+        of: uint256 = position >> 32
+        lots: uint256 = position & (2**32 - 1)
+        after: uint256 = lots
+        if not is_placed and of >= series:
+            is_placed = True
+            if of == series:
+                after = unsafe_add(lots, change_word) & (2**32 - 1)
+            else:
+                merged.append((series << 64) | (zero << 32) | (unsafe_add(zero, change_word) & (2**32 - 1)))
+        merged.append((of << 64) | (lots << 32) | after)
+    if not is_placed:
+        merged.append((series << 64) | (zero << 32) | (unsafe_add(zero, change_word) & (2**32 - 1)))
+    return merged
+
+@internal
+@pure
 def _compute_margin(cash: int256, positions: DynArray[uint256, 128], markets: types.Market[UNDERLYINGS]) -> (Margin, uint256):
     """
     @notice Of one account, its positions as in state: series << 32 | lots + 2**31; and the oldest mark that it depends on.
@@ -236,15 +257,15 @@ def _check_trade(before: Margin, after: Margin, is_flagged: bool, is_stale: bool
     @notice Whether an account may go from `before` to `after`; the first failing check gives the code.
     """
     if after.cash >= MAX_CASH or after.cash <= -MAX_CASH:
-        return CASH
+        return codes.CASH
     if after.cash < 0 and after.cash < before.cash:
-        return CASH
+        return codes.CASH
     if not after.has_short and after.cash >= 0 and not is_flagged:
-        return OK
+        return codes.OK
     if self._is_reducing(before, after):
-        return OK
+        return codes.OK
     if is_flagged:
-        return FLAGGED
+        return codes.FLAGGED
     if is_stale:
-        return STALE
-    return OK if after.equity >= after.initial else MARGIN
+        return codes.STALE
+    return codes.OK if after.equity >= after.initial else codes.MARGIN

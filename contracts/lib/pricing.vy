@@ -36,15 +36,11 @@ def _compute_ln_ratio(hi: int256, lo: int256) -> int256:
         e = e | 1
     t: int256 = convert(unsafe_div(unsafe_sub(m, 2**38) << Q, unsafe_add(m, 2**38)), int256)
     u: int256 = unsafe_mul(t, t) >> Q
-    return unsafe_add(
-        unsafe_mul(
-            unsafe_add(unsafe_mul(unsafe_add(unsafe_mul(unsafe_add(unsafe_mul(unsafe_add(unsafe_mul(unsafe_add(unsafe_mul(unsafe_add(unsafe_mul(
-            60089872628, u) >> Q, 47066070407), u) >> Q, 61311867299), u) >> Q, 78527521113), u) >> Q, 109951331611), u) >> Q,
-            183251936784), u) >> Q, 549755813889),
-            t,
-        ) >> Q,
-        unsafe_mul(convert(e, int256), LN2),
-    )
+    # COMPUTE 2 atanh(t) / t in t**2
+    p: int256 = unsafe_add(unsafe_mul(unsafe_add(unsafe_mul(unsafe_add(unsafe_mul(unsafe_add(unsafe_mul(unsafe_add(unsafe_mul(
+        unsafe_add(unsafe_mul(60089872628, u) >> Q, 47066070407), u) >> Q, 61311867299), u) >> Q, 78527521113), u) >> Q,
+        109951331611), u) >> Q, 183251936784), u) >> Q, 549755813889)
+    return unsafe_add(unsafe_mul(p, t) >> Q, unsafe_mul(convert(e, int256), LN2))
 
 @internal
 @pure
@@ -54,11 +50,11 @@ def _compute_exp_negative(y: int256) -> int256:
     """
     w: int256 = unsafe_mul(y, LOG2E) >> Q
     u: int256 = w & (ONE - 1)
-    return (
-        unsafe_add(unsafe_mul(unsafe_add(unsafe_mul(unsafe_add(unsafe_mul(unsafe_add(unsafe_mul(unsafe_add(unsafe_mul(unsafe_add(unsafe_mul(
-        unsafe_add(unsafe_mul(unsafe_add(unsafe_mul(257639, u) >> Q, -4006347), u) >> Q, 42158133), u) >> Q, -366404209), u) >> Q,
-        2643774953), u) >> Q, -15256846218), u) >> Q, 66032958747), u) >> Q, -190530846171), u) >> Q, 274877906944)
-    ) >> convert(w >> Q, uint256)
+    p: int256 = unsafe_add(unsafe_mul(unsafe_add(unsafe_mul(unsafe_add(unsafe_mul(unsafe_add(unsafe_mul(unsafe_add(unsafe_mul(
+        unsafe_add(unsafe_mul(unsafe_add(unsafe_mul(unsafe_add(unsafe_mul(257639, u) >> Q, -4006347), u) >> Q, 42158133), u) >> Q,
+        -366404209), u) >> Q, 2643774953), u) >> Q, -15256846218), u) >> Q, 66032958747), u) >> Q, -190530846171), u) >> Q,
+        274877906944)
+    return p >> convert(w >> Q, uint256)
 
 @internal
 @pure
@@ -67,11 +63,11 @@ def _compute_mills(x: int256) -> int256:
     @notice (1 - N(x)) / exp(-x**2 / 2) in Q38, x >= 0.
     """
     u: int256 = unsafe_sub(unsafe_div(2**79, unsafe_add(x, 4 * ONE)), ONE)
-    return unsafe_add(unsafe_mul(unsafe_add(unsafe_mul(unsafe_add(unsafe_mul(unsafe_add(unsafe_mul(unsafe_add(unsafe_mul(unsafe_add(unsafe_mul(
-        unsafe_add(unsafe_mul(unsafe_add(unsafe_mul(unsafe_add(unsafe_mul(unsafe_add(unsafe_mul(unsafe_add(unsafe_mul(unsafe_add(unsafe_mul(
-        unsafe_add(unsafe_mul(unsafe_add(unsafe_mul(-3515, u) >> Q, 322889), u) >> Q, -1030424), u) >> Q, -1427979), u) >> Q,
-        7839385), u) >> Q, 12599395), u) >> Q, -51456206), u) >> Q, -175613877), u) >> Q, 139520001), u) >> Q, 2334291508), u) >> Q,
-        8484052451), u) >> Q, 19710781935), u) >> Q, 34189109386), u) >> Q, 46838569049), u) >> Q, 25951399474)
+    return unsafe_add(unsafe_mul(unsafe_add(unsafe_mul(unsafe_add(unsafe_mul(unsafe_add(unsafe_mul(unsafe_add(unsafe_mul(unsafe_add(
+        unsafe_mul(unsafe_add(unsafe_mul(unsafe_add(unsafe_mul(unsafe_add(unsafe_mul(unsafe_add(unsafe_mul(unsafe_add(unsafe_mul(
+        unsafe_add(unsafe_mul(unsafe_add(unsafe_mul(unsafe_add(unsafe_mul(-3515, u) >> Q, 322889), u) >> Q, -1030424), u) >> Q,
+        -1427979), u) >> Q, 7839385), u) >> Q, 12599395), u) >> Q, -51456206), u) >> Q, -175613877), u) >> Q, 139520001), u) >> Q,
+        2334291508), u) >> Q, 8484052451), u) >> Q, 19710781935), u) >> Q, 34189109386), u) >> Q, 46838569049), u) >> Q, 25951399474)
 
 @internal
 @pure

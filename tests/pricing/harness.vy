@@ -37,6 +37,11 @@ def margin_of(cash: int256, positions: DynArray[uint256, 128], markets: types.Ma
 
 @external
 @pure
+def merge(positions: DynArray[uint256, 128], series: uint256, change: int256) -> DynArray[uint256, 129]:
+    return margin._merge(positions, series, change)
+
+@external
+@pure
 def nothing(cash_before: int256, cash_after: int256, positions: DynArray[uint256, 129], markets: types.Market[2]) -> uint256:
     return len(positions)
 
