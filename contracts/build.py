@@ -3,8 +3,8 @@
     python -m contracts.build            compile what changed
     python -m contracts.build --check    compile everything and compare with what is there; exit 1 on a difference
 
-A source counts as changed when the hash over itself, every library, the compiler and the settings differs from the artifact's. Names as arguments
-restrict the build to those contracts.
+A source counts as changed when the hash over itself, every library, the compiler and the settings differs from the artifact's.
+Names as arguments restrict the build to those contracts.
 """
 
 import argparse

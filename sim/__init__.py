@@ -1,0 +1,1 @@
+"""A whole world on one machine: the chain, oracle, traders, villains, faults."""
