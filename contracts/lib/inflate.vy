@@ -75,6 +75,21 @@ def _code_length(w: uint256, limits: uint256) -> uint256:
 
 @internal
 @pure
+def _repeat(chunk: uint256, period: uint256, count: uint256) -> uint256:
+    """
+    @notice The first `period` bytes of `chunk` again and again, until there are `count`: a match over its own output.
+    """
+    s: uint256 = period << 3
+    v: uint256 = (chunk >> unsafe_sub(256, s)) << unsafe_sub(256, s)
+    for _i: uint256 in range(5):
+        v |= v >> s
+        s = s << 1
+        if s >= count << 3:
+            break
+    return v
+
+@internal
+@pure
 def _meaning(symbol: uint256, kind: uint256) -> uint256:
     """
     @notice RFC 1951 section 3.2.5.
@@ -208,13 +223,9 @@ def _decode_lengths(data: Bytes[MAX_BUFFER], bits: uint256) -> (bool, uint256, u
         if symbol == 16 and at == 0:
             return False, 0, lengths, 0, 0
         # 16 repeats the last length, 17 and 18 are zeros, which the array holds already
-        extra: uint256 = 7
-        least: uint256 = 11
-        if symbol < 18:
-            extra = unsafe_sub(symbol, 14)
-            least = 3
-        if symbol > 16:
-            last = 0
+        last = last if symbol == 16 else 0
+        extra: uint256 = 7 if symbol == 18 else unsafe_sub(symbol, 14)
+        least: uint256 = 11 if symbol == 18 else 3
         stop: uint256 = unsafe_add(at, unsafe_add(least, self._extra(w, extra)))
         w = w << extra
         left = unsafe_sub(left, extra)
@@ -248,8 +259,7 @@ def _decode_symbols(data: Bytes[MAX_BUFFER], bits: uint256, start: uint256, lite
             w = self._reverse_bytes(extract32(data, p >> 3)) << (p & 7)
             left = unsafe_sub(256, p & 7)
             end = unsafe_add(p, left)
-        # The three helpers are written out here: calls would be a fifth of the cost.
-        l: uint256 = unsafe_add((unsafe_mul((unsafe_sub(unsafe_mul(w >> 241, LANES) | HIGH, literals.limits) & HIGH) >> 16, LANES) >> 238) & 31, 1)
+        l: uint256 = self._code_length(w, literals.limits)
         e: uint256 = literals.symbols[unsafe_add(literals.bases >> (l << 4), w >> unsafe_sub(256, l)) & 65535]
         w = w << l
         left = unsafe_sub(left, l)
@@ -270,17 +280,19 @@ def _decode_symbols(data: Bytes[MAX_BUFFER], bits: uint256, start: uint256, lite
         length: uint256 = e >> 16
         l = e & 15
         if l != 0:
-            length = unsafe_add(length, ((unsafe_mul(w >> 243, SPREAD) & PICK) % FOLD) & unsafe_sub(ONE << l, 1))
+            length = unsafe_add(length, self._extra(w, l))
             w = w << l
             left = unsafe_sub(left, l)
-        l = unsafe_add((unsafe_mul((unsafe_sub(unsafe_mul(w >> 241, LANES) | HIGH, distances.limits) & HIGH) >> 16, LANES) >> 238) & 31, 1)
+        l = self._code_length(w, distances.limits)
         e = distances.symbols[unsafe_add(distances.bases >> (l << 4), w >> unsafe_sub(256, l)) & 65535]
         w = w << l
         left = unsafe_sub(left, l)
         l = e & 15
-        distance: uint256 = unsafe_add(e >> 16, ((unsafe_mul(w >> 243, SPREAD) & PICK) % FOLD) & unsafe_sub(ONE << l, 1))
-        w = w << l
-        left = unsafe_sub(left, l)
+        distance: uint256 = e >> 16
+        if l != 0:
+            distance = unsafe_add(distance, self._extra(w, l))
+            w = w << l
+            left = unsafe_sub(left, l)
         if unsafe_sub(distance, 1) >= size:  # before the start, or BAD, whose distance is zero
             return 0, b""
         # Copy up to 32 bytes a turn, through `v`, which holds them left-justified. `q` is the number of bits that the open word has already.
@@ -294,14 +306,8 @@ def _decode_symbols(data: Bytes[MAX_BUFFER], bits: uint256, start: uint256, lite
             i = i >> 5
             v: uint256 = (out[i] << s) | (out[unsafe_add(i, 1)] >> unsafe_sub(256, s))
             n: uint256 = min(length, 32)
-            if distance < n:  # over its own output: the first `distance` bytes again and again, doubling
-                s = distance << 3
-                v = (v >> unsafe_sub(256, s)) << unsafe_sub(256, s)
-                for _d: uint256 in range(5):
-                    v |= v >> s
-                    s = s << 1
-                    if s >= n << 3:
-                        break
+            if distance < n:
+                v = self._repeat(v, distance, n)
             s = unsafe_sub(256, n << 3)
             v = (v >> s) << s
             acc |= v >> q

@@ -4,14 +4,11 @@
 @dev Twin of protocol/steps/fetch.py; the layouts of protocol/operations.py.
 """
 
+from ..lib import codes
 from ..lib import machine
 from ..lib import merkle
 from ..lib import rows as codec
 from ..lib import types
-
-OK: constant(uint256) = 0
-MALFORMED: constant(uint256) = 1
-ALLOWANCE: constant(uint256) = 2
 
 # The low four bits of a row's first item; flags are above.
 DEPOSIT: constant(uint256) = 1
@@ -82,16 +79,16 @@ def step(header: types.Header, rows: Bytes[8192], globals: types.Globals, rest: 
     merkle._check_globals(h.state, g, rest)
     # CHECK
     if h.offset >= len(rows):
-        return machine._next_source(h), OK
+        return machine._next_source(h), codes.OK
     if h.authority == 0 and g.allowance <= 0:
-        return machine._next_source(h), ALLOWANCE
+        return machine._next_source(h), codes.ALLOWANCE
     # COMPUTE
     ok: bool = False
     items: DynArray[uint256, 128] = []
     offset: uint256 = 0
     ok, items, offset = codec._decode_row(rows, h.offset)
     if not ok:
-        return machine._next_source(h), MALFORMED
+        return machine._next_source(h), codes.MALFORMED
     layout: Layout = empty(Layout)
     ok, layout = self._get_layout(items)
     # WRITE
@@ -99,9 +96,9 @@ def step(header: types.Header, rows: Bytes[8192], globals: types.Globals, rest: 
     if not ok:
         g.allowance -= 1
         h.state = merkle._root(g, rest)
-        return h, MALFORMED
+        return h, codes.MALFORMED
     g.allowance -= layout.steps
     h.state = merkle._root(g, rest)
     h.phase = layout.phase
     h.scratch = keccak256(abi_encode(items))
-    return h, OK
+    return h, codes.OK

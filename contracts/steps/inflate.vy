@@ -4,13 +4,11 @@
 @dev Twin of protocol/steps/inflate.py.
 """
 
+from ..lib import codes
 from ..lib import inflate
 from ..lib import machine
 from ..lib import merkle
 from ..lib import types
-
-OK: constant(uint256) = 0
-MALFORMED: constant(uint256) = 1
 
 STEPS_PER_SECOND: immutable(uint256)
 STEPS_CAP: immutable(uint256)
@@ -55,4 +53,4 @@ def step(
     h.authority = 0
     h.signatures = signatures
     h.phase = machine.FETCH
-    return h, OK if ok else MALFORMED
+    return h, codes.OK if ok else codes.MALFORMED

@@ -46,7 +46,7 @@ class Contract:
         )
         self.code_bytes = (len(out["bytecode_runtime"]) - 2) // 2
         self.selectors = {name.split("(")[0]: int(selector, 16) for name, selector in out["method_identifiers"].items()}
-        self.evm = pyrevm.EVM(gas_limit=2**40, spec_id="CANCUN")
+        self.evm = pyrevm.EVM(gas_limit=2**40, spec_id="PRAGUE")
         self.evm.set_balance(CALLER, 10**30)
         self.address = self.evm.deploy(CALLER, bytes.fromhex(out["bytecode"][2:]) + constructor)
 

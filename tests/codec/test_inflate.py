@@ -52,7 +52,7 @@ def test_total_on_any_bytes(data: bytes) -> None:
     assert_same(data)
 
 
-def run_fuzz(seed: int, count: int) -> None:
+def check_frames(seed: int, count: int) -> None:
     rng = random.Random(seed)
     outcomes = {(kind, ok): 0 for kind in (0, 1, 2) for ok in (False, True)}
     for _ in range(count):
@@ -64,12 +64,12 @@ def run_fuzz(seed: int, count: int) -> None:
 
 
 def test_fuzz_of_legal_and_faulty_streams(seed: int) -> None:
-    run_fuzz(seed, 1_500)
+    check_frames(seed, 1_500)
 
 
 @pytest.mark.slow
 def test_long_fuzz(seed: int) -> None:
-    run_fuzz(seed + 1, 30_000)
+    check_frames(seed + 1, 30_000)
 
 
 @pytest.mark.parametrize("excess", [-1, 0, 1, 2, 257])

@@ -1,0 +1,305 @@
+"""INFLATE and FETCH: the Python step, its witness and the contract, compared exactly; and the gas of the worst witnesses found."""
+
+import random
+from functools import cache
+from typing import NamedTuple
+
+import pytest
+from eth_abi.abi import decode, encode
+
+from protocol.codec.frames import Batch, Frame, compute_record
+from protocol.codec.inflate import encode_frame
+from protocol.codec.rows import MAX_ITEMS, encode_row
+from protocol.codes import Code
+from protocol.keccak import ZERO, compute_array_hash, keccak
+from protocol.machine import Preimages
+from protocol.params import MINIMAL
+from protocol.rules import Rules
+from protocol.state import State
+from protocol.types import Globals, Header, Phase, compute_record_hash
+from protocol.witness import HEADER_TYPE, get_argument_types, prove_step
+from tests.codec import evm
+from tests.codec.deflate import Block, make_complete
+
+RULES_TYPE = "(uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,bytes32,uint256,address[])"
+RULES = Rules(MINIMAL, ZERO, ())
+MAX_STEP_GAS = 10_000_000
+
+
+@cache
+def get_contract(name: str) -> evm.Contract:
+    p = MINIMAL
+    depths = (p.account_depth, p.slot_depth, p.outbox_depth, p.batch_depth)
+    marks = (p.mark_gap_s, p.mark_resync_s, p.mark_max_age_s)
+    words: tuple[object, ...] = (*depths, p.steps_per_second, p.steps_cap, *marks, RULES.domain, p.quorum, [])
+    return evm.get_step(name, encode([RULES_TYPE], [words]))
+
+
+class Outcome(NamedTuple):
+    after: Header
+    code: Code
+    globals: Globals
+    gas: int
+
+
+def run_twins(name: str, before: Header, state: State, pre: Preimages) -> Outcome:
+    """One step by both, from the same witness."""
+    before = before._replace(state=state.get_root())
+    witness = prove_step(before, state, pre, RULES)
+    contract = get_contract(name)
+    after, code = decode([HEADER_TYPE, "uint256"], contract.call("step", witness.arguments))
+    assert Header(*after) == witness.after
+    assert code == witness.code
+    return Outcome(witness.after, witness.code, state.get_globals(), contract.gas)
+
+
+def make_state(clock: int = 1_000, allowance: int = 100) -> State:
+    state = State(MINIMAL)
+    state.put_globals(Globals(clock=clock, allowance=allowance, accounts=3, fees=7))
+    return state
+
+
+def make_inflate(frames: list[Frame], index: int = 0, first: int = 990, last: int = 1_100) -> tuple[Header, Preimages]:
+    record = compute_record(4, first, last, 0, [], frames)
+    header = Header(
+        ZERO, keccak(b"inbox"), 1, batch=1, record=compute_record_hash(record), frame=index, frames=len(frames), phase=Phase.INFLATE
+    )
+    return header, Preimages([Batch(record, (), tuple(frames))])
+
+
+def make_fetch(rows: bytes, offset: int = 0, authority: int = 0) -> tuple[Header, Preimages]:
+    pre = Preimages([])
+    pre.rows = rows
+    header = Header(ZERO, keccak(b"inbox"), 2, batch=1, record=keccak(b"r"), message=1, messages=1, frame=2, frames=3, phase=Phase.FETCH)
+    return header._replace(rows=keccak(rows), offset=offset, authority=authority, signatures=keccak(b"s"), signature=5), pre
+
+
+# -- INFLATE
+
+
+@pytest.mark.parametrize("index", [0, 1, 15])
+def test_inflates_the_frame_in_turn(index: int) -> None:
+    rows = [encode_row([3, i, 2, 3, 4, 5]) * 9 for i in range(16)]
+    frames = [Frame(1_000 + i, encode_frame(rows[i]), bytes(65 * i * 5)) for i in range(16)]
+    header, pre = make_inflate(frames, index)
+    out = run_twins("inflate", header, make_state(), pre)
+    assert out.code == Code.OK
+    assert (out.after.rows, out.after.frame, out.after.phase, out.after.offset) == (keccak(rows[index]), index + 1, Phase.FETCH, 0)
+    assert pre.rows == rows[index]
+
+
+@pytest.mark.parametrize("data", [b"\xff", b"\3", encode_frame(b"abc") + b"\0", bytes(8_256)])
+def test_a_frame_that_does_not_inflate_has_no_rows_but_a_time(data: bytes) -> None:
+    header, pre = make_inflate([Frame(1_050, data, b"")])
+    out = run_twins("inflate", header, make_state(), pre)
+    assert out.code == Code.MALFORMED
+    assert out.after.rows == keccak(b"")
+    assert out.globals.clock == 1_050
+
+
+@pytest.mark.parametrize(
+    ("time", "clock", "expected", "allowance"),
+    [
+        (1_050, 1_000, 1_050, 100 + 50 * 50),
+        (0, 1_000, 1_000, 100),  # never back
+        (0, 900, 990, 100 + 90 * 50),  # clamped to the batch's first
+        (2**64 - 1, 1_000, 1_100, 100 + 100 * 50),  # and to its last
+        (1_001, 1_000, 1_001, 150),
+    ],
+)
+def test_the_clock_moves_to_the_clamped_time(time: int, clock: int, expected: int, allowance: int) -> None:
+    header, pre = make_inflate([Frame(time, encode_frame(b""), b"")])
+    out = run_twins("inflate", header, make_state(clock), pre)
+    assert out.globals.clock == expected
+    assert out.globals.allowance == min(allowance, MINIMAL.steps_cap)
+
+
+@pytest.mark.parametrize("field", [1, 2, 3, 4, 5, 6, 7])
+def test_inflate_takes_no_other_witness(field: int) -> None:
+    """Each argument is bound to the header: another record, list of digests, time, data, signatures, globals or rest reverts."""
+    header, pre = make_inflate([Frame(1_050, encode_frame(b"\xc1\1"), bytes(65))])
+    state = make_state()
+    witness = prove_step(header._replace(state=state.get_root()), state, pre, RULES)
+    types = get_argument_types(Phase.INFLATE)
+    values = list(decode(types, witness.arguments))
+    contract = get_contract("inflate")
+    assert contract.call("step", encode(types, values))
+    value = values[field]
+    if isinstance(value, bytes):
+        values[field] = value[:-1] + bytes([value[-1] ^ 1])
+    elif isinstance(value, int):
+        values[field] = value + 1
+    elif field == 2:
+        values[field] = [keccak(b"")]
+    else:
+        values[field] = (value[0] + 1, *value[1:])
+    with pytest.raises(RuntimeError):
+        contract.call("step", encode(types, values))
+
+
+def make_worst_frames() -> list[bytes]:
+    """Full tables without repeats, then the shortest matches at the distances that cost most: overlapping by one byte, and across words."""
+    rng = random.Random(3)
+    found = []
+    for distance in (0, 1, 9):
+        literals, distances = make_complete(rng, 286), make_complete(rng, 30)
+        order = sorted(literals)
+        for symbol, length in ((257, order[0]), (97, order[1])):
+            place = literals.index(length)
+            literals[symbol], literals[place] = literals[place], literals[symbol]
+        place = distances.index(min(distances))
+        distances[distance], distances[place] = distances[place], distances[distance]
+        block = Block(literals, distances, repeats=False)
+        for _ in range(33):
+            block.put_literal(97)
+        while block.size <= 8_189:
+            block.put_match(257, 0, distance, 0)
+        while block.size < 8_192:
+            block.put_literal(97)
+        found.append(block.encode(rng))
+    return found
+
+
+def test_the_worst_frames_found_fit_a_step() -> None:
+    gas = []
+    for data in make_worst_frames():
+        header, pre = make_inflate([Frame(1_050, data, b"")] * 16, 15)
+        out = run_twins("inflate", header, make_state(), pre)
+        assert out.code == Code.OK
+        assert len(pre.rows) == 8_192
+        gas.append(out.gas)
+    print(f"inflate: worst {max(gas):,} gas")
+    assert 4_000_000 < max(gas) < 6_000_000 < MAX_STEP_GAS
+
+
+def test_a_frame_of_real_looking_rows() -> None:
+    rng = random.Random(2)
+    rows = b"".join(encode_row([3, rng.randrange(900), rng.randrange(256), rng.randrange(900), rng.randrange(256), 1]) for _ in range(580))
+    header, pre = make_inflate([Frame(1_050, encode_frame(rows[:8_192]), b"")])
+    out = run_twins("inflate", header, make_state(), pre)
+    print(f"inflate: {len(pre.rows)} bytes of trades, {out.gas:,} gas")
+    assert out.code == Code.OK
+    assert out.gas < MAX_STEP_GAS
+
+
+# -- FETCH
+
+MARK = [6, 0, 1, 2, 3]
+LEGAL = [
+    ([1, 2, 3, 4], Phase.DEPOSIT, 2),
+    ([2 | 3 << 4, *[1] * 8], Phase.ORDER, 2),
+    ([2, *[2**256 - 1] * 8], Phase.ORDER, 2),
+    ([3, 1, 2, 3, 4, 5], Phase.TERMS, 5),
+    ([4, 1, 2], Phase.CANCEL, 2),
+    ([20, 1, 2], Phase.CANCEL, 2),
+    ([5, 1, 2, 3], Phase.WITHDRAW, 2),
+    ([21, 1, 2, 3], Phase.WITHDRAW, 2),
+    (MARK + [9] * 7, Phase.MARK, 2),
+    (MARK + [2**255] * 112, Phase.MARK, 2),
+]
+ILLEGAL = [
+    [],
+    [0],
+    [7, 1],
+    [15],
+    [256 + 3, 1, 2, 3, 4, 5],
+    [2**255 + 3, 1, 2, 3, 4, 5],
+    [1 | 16, 2, 3, 4],
+    [2 | 4 << 4, *[1] * 8],
+    [3 | 16, 1, 2, 3, 4, 5],
+    [4 | 32, 1, 2],
+    [6 | 16, 0, 1, 2, 3, *[1] * 7],
+    [1, 2, 3],
+    [1, 2, 3, 4, 5],
+    [2, *[1] * 7],
+    [3, 1, 2, 3, 4],
+    [6],
+    MARK,
+    MARK + [1] * 6,
+    MARK + [1] * 8,
+    MARK + [1] * 119,
+    MARK + [1] * 123,
+]
+
+
+@pytest.mark.parametrize(("row", "phase", "steps"), LEGAL)
+@pytest.mark.parametrize("authority", [0, 1])
+def test_admits_a_row(row: list[int], phase: Phase, steps: int, authority: int) -> None:
+    data = encode_row([9, 9]) + encode_row(row)
+    header, pre = make_fetch(data + b"\xff", 3, authority)
+    out = run_twins("fetch", header, make_state(allowance=1), pre)
+    assert out.code == Code.OK
+    assert (out.after.phase, out.after.offset, out.after.signature) == (phase, len(data), 5)
+    assert out.after.scratch == compute_array_hash(row)
+    assert out.globals.allowance == 1 - steps
+    assert pre.items == tuple(row)
+
+
+@pytest.mark.parametrize("row", ILLEGAL)
+def test_skips_a_row_of_no_known_shape(row: list[int]) -> None:
+    data = encode_row(row)
+    header, pre = make_fetch(data + encode_row([4, 1, 2]))
+    out = run_twins("fetch", header, make_state(allowance=10), pre)
+    assert out.code == Code.MALFORMED
+    assert (out.after.phase, out.after.offset, out.after.scratch) == (Phase.FETCH, len(data), ZERO)
+    assert out.globals.allowance == 9
+
+
+@pytest.mark.parametrize("tail", [b"\xff", b"\x80", b"\xc2\x01", b"\xf8", b"\xc1\x00"])
+def test_a_broken_row_drops_the_rest(tail: bytes) -> None:
+    data = encode_row([4, 1, 2])
+    header, pre = make_fetch(data + tail, len(data))
+    out = run_twins("fetch", header, make_state(), pre)
+    assert out.code == Code.MALFORMED
+    assert (out.after.phase, out.after.rows, out.after.offset, out.after.signature) == (Phase.INFLATE, ZERO, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("allowance", "authority", "code"), [(0, 0, Code.ALLOWANCE), (-5, 0, Code.ALLOWANCE), (1, 0, Code.OK), (-5, 77, Code.OK)]
+)
+def test_frames_need_allowance_and_messages_do_not(allowance: int, authority: int, code: Code) -> None:
+    header, pre = make_fetch(encode_row([4, 1, 2]) * 3, 4, authority)
+    out = run_twins("fetch", header, make_state(allowance=allowance), pre)
+    assert out.code == code
+    assert out.globals.allowance == (allowance if code else allowance - 2)
+
+
+@pytest.mark.parametrize(
+    ("message", "frame", "phase"), [(0, 0, Phase.MESSAGE), (1, 1, Phase.INFLATE), (1, 2, Phase.INFLATE), (1, 3, Phase.OPEN)]
+)
+def test_at_the_end_the_next_source(message: int, frame: int, phase: Phase) -> None:
+    data = encode_row([4, 1, 2])
+    header, pre = make_fetch(data, len(data))
+    out = run_twins("fetch", header._replace(message=message, frame=frame), make_state(), pre)
+    assert out.code == Code.OK
+    assert out.after.phase == phase
+    assert (out.after.rows, out.after.signatures, out.after.authority) == (ZERO, ZERO, 0)
+    assert (out.after.record == ZERO) == (phase == Phase.OPEN)
+
+
+@pytest.mark.parametrize("field", [1, 2, 3])
+def test_fetch_takes_no_other_witness(field: int) -> None:
+    header, pre = make_fetch(encode_row([4, 1, 2]))
+    state = make_state()
+    witness = prove_step(header._replace(state=state.get_root()), state, pre, RULES)
+    types = get_argument_types(Phase.FETCH)
+    values = list(decode(types, witness.arguments))
+    values[field] = (values[field][0] + 1, *values[field][1:]) if field == 2 else values[field][:-1] + b"\x7f"
+    with pytest.raises(RuntimeError):
+        get_contract("fetch").call("step", encode(types, values))
+
+
+def test_the_last_rows_of_a_full_frame_fit_a_step() -> None:
+    gas = {}
+    for name, row in (("trade", [3, 1, 2, 3, 4, 5]), ("mark", MARK + [2**255] * 112), ("128 items", [2**255] * MAX_ITEMS)):
+        data = encode_row(row)
+        front = 8_192 - len(data)
+        header, pre = make_fetch(b"\xc0" * front + data, front)
+        gas[name] = run_twins("fetch", header, make_state(), pre).gas
+    print("fetch:", ", ".join(f"{name} {used:,} gas" for name, used in gas.items()))
+    assert max(gas.values()) < 1_000_000
+
+
+@pytest.mark.parametrize("name", ["inflate", "fetch"])
+def test_fits_the_code_limit(name: str) -> None:
+    assert 1_000 < get_contract(name).code_bytes <= evm.MAX_CODE_BYTES
