@@ -1,0 +1,141 @@
+"""Writes what a sequencer posts, without a sequencer: signed rows into frames into batches. For tests, vectors and benchmarks."""
+
+from collections.abc import Sequence
+
+from coincurve import PrivateKey
+
+from protocol.codec.frames import Batch, Frame, Message, compute_record
+from protocol.codec.inflate import encode_frame
+from protocol.codec.rows import encode_row
+from protocol.keccak import keccak
+from protocol.operations import (
+    build_cancel,
+    build_deposit,
+    build_mark,
+    build_order,
+    build_trade,
+    build_withdraw,
+)
+from protocol.params import Params
+from protocol.rules import Rules
+from protocol.series import decode_series
+from protocol.signing import (
+    compute_cancel_digest,
+    compute_domain,
+    compute_mark_digest,
+    compute_order_digest,
+    compute_withdraw_digest,
+)
+from protocol.types import VAULT_AUTHORITY, Market
+
+CHAIN_ID = 1337
+VAULT = 0x57AD
+
+
+def make_key(seed: int) -> PrivateKey:
+    """A key that anyone can derive: for simulated money only."""
+    return PrivateKey(keccak(b"straddle simulated key" + seed.to_bytes(32, "big")))
+
+
+def get_address(key: PrivateKey) -> int:
+    """As an integer."""
+    return int.from_bytes(keccak(key.public_key.format(compressed=False)[1:])[12:], "big")
+
+
+def sign(key: PrivateKey, digest: bytes) -> bytes:
+    """65 bytes, v 27 or 28, low s."""
+    raw: bytes = key.sign_recoverable(digest, hasher=None)
+    return raw[:64] + bytes((raw[64] + 27,))
+
+
+class Scribe:
+    """Traders are numbered; trader `i` holds account `i`. Rows go to an open frame, frames and messages to an open batch."""
+
+    def __init__(self, params: Params, start: int, traders: int = 4, domain: bytes | None = None) -> None:
+        self.keys = [make_key(i) for i in range(traders)]
+        self.oracles = [make_key(1_000_000 + i) for i in range(params.oracle_count)]
+        domain = compute_domain(CHAIN_ID, VAULT) if domain is None else domain
+        self.rules = Rules(params, domain, tuple(map(get_address, self.oracles)))
+        self.clock = start
+        self.nonces = [0] * traders
+        self.mark_times = [0, 0]
+        self._number = 0
+        self._first = start
+        self._rows: list[bytes] = []
+        self._signatures = b""
+        self._messages: list[Message] = []
+        self._message_start = 0
+        self._frames: list[Frame] = []
+
+    # -- rows
+
+    def add(self, items: Sequence[int], signatures: bytes = b"") -> None:
+        """Any row at all."""
+        self._rows.append(encode_row(items))
+        self._signatures += signatures
+
+    def order(self, trader: int, series: int, is_buy: int, price: int, lots: int, generation: int = 0, signer: int | None = None) -> int:
+        """An ORDER row signed by its trader, or by `signer`; returns its slot."""
+        self.nonces[trader] += 1
+        nonce, valid_until = self.nonces[trader], self.clock + 3_600
+        underlying, expiry, strike, is_call = decode_series(series)
+        terms = (trader, underlying, expiry, strike, is_call, is_buy, price, lots, nonce, generation, valid_until)
+        digest = compute_order_digest(self.rules.domain, terms)
+        row = build_order(trader, series, is_buy, price, lots, nonce, valid_until)
+        self.add(row, sign(self.keys[trader if signer is None else signer], digest))
+        return nonce & self.rules.params.order_slots - 1
+
+    def trade(self, maker: int, maker_slot: int, taker: int, taker_slot: int, lots: int) -> None:
+        """A TRADE row."""
+        self.add(build_trade(maker, maker_slot, taker, taker_slot, lots))
+
+    def cancel(self, trader: int) -> None:
+        """A CANCEL row, signed."""
+        self.nonces[trader] += 1
+        digest = compute_cancel_digest(self.rules.domain, trader, self.nonces[trader])
+        self.add(build_cancel(trader, self.nonces[trader]), sign(self.keys[trader], digest))
+
+    def withdraw(self, trader: int, amount: int) -> None:
+        """A WITHDRAW row, signed."""
+        self.nonces[trader] += 1
+        digest = compute_withdraw_digest(self.rules.domain, trader, amount, self.nonces[trader])
+        self.add(build_withdraw(trader, amount, self.nonces[trader]), sign(self.keys[trader], digest))
+
+    def mark(self, underlying: int, market: Market, signers: Sequence[PrivateKey] | None = None) -> None:
+        """A MARK row at the market's time, signed by the first oracles or by `signers`."""
+        row = build_mark(underlying, self.mark_times[underlying], market)
+        digest = compute_mark_digest(
+            self.rules.domain, underlying, self.mark_times[underlying], market.mark_time, market.index_price, row[5:]
+        )
+        keys = self.oracles[: self.rules.params.quorum] if signers is None else signers
+        self.add(row, b"".join(sign(key, digest) for key in keys))
+        if signers is None:
+            self.mark_times[underlying] = market.mark_time
+
+    # -- sources
+
+    def deposit(self, trader: int, amount: int) -> None:
+        """What the vault queues when the trader deposits."""
+        row = build_deposit(trader, get_address(self.keys[trader]), amount)
+        self._messages.append(Message(self.clock, VAULT_AUTHORITY, encode_row(row), b""))
+
+    def send(self, authority: int, rows: Sequence[Sequence[int]], signatures: bytes = b"") -> None:
+        """A forced message."""
+        self._messages.append(Message(self.clock, authority, b"".join(map(encode_row, rows)), signatures))
+
+    def close_frame(self) -> None:
+        """The rows so far become a frame at the clock."""
+        self._frames.append(Frame(self.clock, encode_frame(b"".join(self._rows)), self._signatures))
+        self._rows, self._signatures = [], b""
+
+    def close_batch(self) -> Batch:
+        """The messages and frames so far; open rows get a frame of their own."""
+        if self._rows:
+            self.close_frame()
+        messages, frames = tuple(self._messages), tuple(self._frames)
+        record = compute_record(self._number, self._first, self.clock, self._message_start, messages, frames)
+        self._number += 1
+        self._message_start += len(messages)
+        self._first = self.clock
+        self._messages, self._frames = [], []
+        return Batch(record, messages, frames)

@@ -1,0 +1,1 @@
+"""Villains: the honest machine plus one lie each."""
