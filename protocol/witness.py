@@ -101,7 +101,8 @@ class Recorder:
         return self.words.get(index, self.state.get_word(index))
 
     def put_word(self, index: int, value: int) -> None:
-        self.words[index] = self.word_writes[len(self.touches) - 1] = value
+        at = max(at for at, touch in enumerate(self.touches) if touch == ("word", index, 0))  # the scan reads more before it writes
+        self.words[index] = self.word_writes[at] = value
 
     def append_outbox(self, index: int, owner: int, amount: int) -> None:
         self._touch("outbox", index)
