@@ -1,0 +1,87 @@
+"""The scaffold of a daemon: one nursery, clean stop on a signal, and a ready line.
+
+`service` runs until it is cancelled; it calls `task_status.started(announcement)` when it serves. Then one line of JSON with `"ready":
+true` and the announcement goes to stdout, which is all that stdout ever holds: whoever started the process waits for it.
+"""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+
+import trio
+
+from node.errors import NodeError
+
+EXIT_STOPPED = 0
+EXIT_CRASHED = 1
+EXIT_REFUSED = 2  # configuration, key, store: the operator must act
+
+
+class Service(Protocol):
+    """A daemon's body."""
+
+    def __call__(self, *, task_status: trio.TaskStatus[Mapping[str, Any]]) -> Awaitable[None]: ...
+
+
+async def run_service(name: str, service: Service, *, with_parent: bool = False, announce: Callable[[str], None] | None = None) -> None:
+    """Until SIGTERM or SIGINT, the service's end, or, `with_parent`, the end of stdin."""
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_stop_on_signal, signals, nursery.cancel_scope)
+            if with_parent:
+                nursery.start_soon(_stop_with_stdin, nursery.cancel_scope)
+
+            async def serve(*, task_status: trio.TaskStatus[Mapping[str, Any]]) -> None:
+                await service(task_status=task_status)
+                nursery.cancel_scope.cancel()
+
+            announcement = await nursery.start(serve)
+            line = json.dumps({"ready": True, "daemon": name, "pid": os.getpid()} | dict(announcement))
+            (announce or _print_line)(line)
+
+
+async def _stop_on_signal(signals: Any, scope: trio.CancelScope) -> None:
+    async for _ in signals:
+        scope.cancel()
+        return
+
+
+async def _stop_with_stdin(scope: trio.CancelScope) -> None:
+    async with trio.lowlevel.FdStream(os.dup(0)) as stdin:
+        while await stdin.receive_some(4096):
+            continue
+    scope.cancel()
+
+
+def _print_line(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def find_refusal(error: BaseException) -> NodeError | None:
+    """The operator's error inside whatever nurseries wrapped it in."""
+    if isinstance(error, NodeError):
+        return error
+    if isinstance(error, BaseExceptionGroup):
+        return next((found for inner in error.exceptions if (found := find_refusal(inner)) is not None), None)
+    return None
+
+
+def run_daemon(name: str, service: Service, *, with_parent: bool = False) -> int:
+    """The process's exit code. What the operator must mend is one line on stderr; a bug of ours crashes with its traceback."""
+    try:
+        trio.run(lambda: run_service(name, service, with_parent=with_parent))
+    except KeyboardInterrupt:
+        return EXIT_STOPPED
+    except (NodeError, BaseExceptionGroup) as error:
+        refusal = find_refusal(error)
+        if refusal is None:
+            raise
+        sys.stderr.write(
+            json.dumps({"level": "error", "daemon": name, "event": "refused", "code": refusal.code, "error": refusal.message}) + "\n"
+        )
+        return EXIT_REFUSED
+    return EXIT_STOPPED
