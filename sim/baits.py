@@ -49,7 +49,8 @@ def make_epoch(params: Params, bait: Bait = Bait.NOTHING) -> tuple[Scribe, list[
         case Bait.WITHDRAW:
             scribe.withdraw(1, 900_000 * USD)
         case Bait.MARK:
-            scribe.mark(0, later, [make_key(7), make_key(8), make_key(9)][: params.quorum])
+            forged = make_market(scribe.clock, FORWARD - 20_000 * USD)
+            scribe.mark(0, forged, [make_key(7), make_key(8), make_key(9)][: params.quorum])
         case Bait.DEPOSIT:
             scribe.add(build_deposit(0, get_address(scribe.keys[0]), 77_000 * USD))
         case Bait.WEAK | Bait.NOTHING:
