@@ -33,6 +33,14 @@ WRONG = [
     ("l1", "contracts.build"),
     ("l1", "vyper"),
     ("sim", "hypothesis"),
+    ("protocol.types", "protocol.state"),
+    ("protocol.codec", "protocol.machine"),
+    ("protocol.rules", "protocol.steps"),
+    ("protocol.steps", "protocol.trace"),
+    ("protocol.steps", "protocol.margin_fast"),
+    ("protocol.margin", "protocol.pricing_fast"),
+    ("protocol.pricing", "protocol.codec"),
+    ("protocol.codec", "protocol.pricing"),
     ("node", "asyncio"),
     ("straddle", "anyio"),
 ]
@@ -48,18 +56,22 @@ RIGHT = [
     ("node", "protocol"),
     ("node", "trio"),
     ("protocol", "struct"),
+    ("protocol.steps", "protocol.margin"),
+    ("protocol.margin_fast", "protocol.margin"),
+    ("protocol.leap", "protocol.steps"),
     ("contracts.build", "vyper"),
 ]
 
 
 def run_linter(root: Path, edges: list[tuple[str, str]]) -> subprocess.CompletedProcess[str]:
     """`lint-imports` with this project's configuration on empty packages that have just these imports."""
-    for package in PACKAGES:
-        (root / package).mkdir()
-        (root / package / "__init__.py").write_text('"""Planted."""\n')
-    (root / "contracts" / "build.py").write_text('"""Planted."""\n')
+    rooms = [path.relative_to(ROOT) for path in (ROOT / "protocol").rglob("*.py")]
+    for path in [*(Path(package) / "__init__.py" for package in PACKAGES), Path("contracts/build.py"), *rooms]:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text('"""Planted."""\n')
     for source, target in edges:
-        path = root / "contracts" / "build.py" if source == "contracts.build" else root / source / "__init__.py"
+        folder = root.joinpath(*source.split("."))
+        path = folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
         path.write_text(path.read_text() + f"import {target}\n")
     shutil.copy(ROOT / "pyproject.toml", root)
     command = [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"]
