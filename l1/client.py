@@ -183,6 +183,11 @@ class Client:
             item["from"] = encode_hex(sender)
         return parse_data(await self.provider.request("eth_call", [item, encode_ref(ref)], timeout_s=timeout_s))
 
+    async def create(self, code: bytes, gas: int) -> bytes:
+        """The code that a creation would leave."""
+        item = {"data": encode_hex(code), "gas": hex(gas)}
+        return parse_data(await self.provider.request("eth_call", [item, "latest"]))
+
     async def send_raw(self, raw: bytes) -> bytes:
         """The hash by the endpoint's word. Not retried."""
         return parse_data(await self.provider.request("eth_sendRawTransaction", [encode_hex(raw)]), 32)

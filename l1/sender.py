@@ -115,6 +115,11 @@ class Sender:
 
     # -- for callers
 
+    async def get_next_nonce(self) -> int:
+        """Of the next intent."""
+        await self._started.wait()
+        return self._queue.next_nonce
+
     async def submit(self, to: bytes, data: bytes, value: int = 0, gas: int = FILLER_GAS, key: str = "") -> int:
         """Number of the intent, once it is in the journal. `to` empty creates a contract. The same `key` again gives the same number."""
         await self._started.wait()

@@ -1,9 +1,9 @@
 """The queue of one sender of L1 transactions, as a pure machine: intents -> attempts -> confirmed at depth.
 
 An *intent* is what the caller wants done once. It gets one nonce, for ever, and is written down before anything is sent; so however
-often it is sent again, at whatever fees, it happens at most once. An *attempt* is one signed form of it, given by its fees alone: signatures are
-deterministic, so its hash need not be kept. A nonce that must be used up without its intent (refused for good, or cancelled) is filled by
-a transfer of nothing to ourselves; which of the attempts lands decides the outcome.
+often it is sent again, at whatever fees, it happens at most once. An *attempt* is one signed form of it, given by its fees alone:
+signatures are deterministic, so its hash need not be kept. A nonce that must be used up without its intent (refused for good, or
+cancelled) is filled by a transfer of nothing to ourselves; which of the attempts lands decides the outcome.
 
 The machine judges by what a chain observation says, never by what a node answered to a send: refusals only steer the next attempt.
 """
