@@ -17,9 +17,10 @@ CALLER = "0x" + "11" * 20
 
 
 def _spell_type(item: dict[str, Any]) -> str:
-    if item["type"].startswith("tuple"):
-        return "(" + ",".join(_spell_type(part) for part in item["components"]) + ")" + item["type"][5:]
-    return str(item["type"])
+    name: str = item["type"]
+    if name.startswith("tuple"):
+        return "(" + ",".join(_spell_type(part) for part in item["components"]) + ")" + name[5:]
+    return name
 
 
 class Harness:
@@ -41,6 +42,7 @@ class Harness:
         """The decoded outputs: a tuple, or the only one."""
         selector, inputs, outputs = self._functions[name]
         answer = self._evm.message_call(CALLER, self._address, calldata=selector + encode(inputs, args), gas=30_000_000)
+        assert self._evm.result is not None
         self.gas = self._evm.result.gas_used
         values = decode(outputs, answer)
         return values if len(values) > 1 else values[0]
