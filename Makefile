@@ -7,9 +7,12 @@ PACKAGES := protocol l1 contracts node sequencer challenger sim straddle bench t
 N ?= 2000
 # A new seed each time, printed by the runs that use it; `make fuzz SEED=...` repeats one.
 SEED := $(or $(SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))
-# Python 3.11 to 3.13 have wheels of every pinned package. `command -v` is not enough: a shim may be there without its Python.
+# pyrevm has wheels for 3.11 and 3.12; on 3.13 pip builds it, which needs Rust, so that comes last.
+# `command -v` is not enough: a shim may be there without its Python.
+IS_BEST := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
 IS_SUITABLE := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
-PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c '$(IS_SUITABLE)' 2>/dev/null && echo $$p && break; done)
+PYTHON ?= $(shell for p in python3 python3.12 python3.11; do $$p -c '$(IS_BEST)' 2>/dev/null && echo $$p && exit; done; \
+	for p in python3 python3.13; do $$p -c '$(IS_SUITABLE)' 2>/dev/null && echo $$p && exit; done)
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check format build twins bench fuzz slow constraints clean
