@@ -7,19 +7,11 @@
 from ..lib import codes
 from ..lib import machine
 from ..lib import margin as risk
-from ..lib import markets as book
 from ..lib import merkle
 from ..lib import positions as holdings
 from ..lib import types
 
-LOTS_MASK: constant(uint256) = 2**32 - 1
-LOTS_BIAS: constant(int256) = 2**31
 MAX_STRIKE_RATIO: constant(uint256) = 10
-
-struct Side:
-    positions: DynArray[uint256, 129]  # of before and after, as lib/margin.vy takes them
-    had_series: bool
-    is_bounded: bool
 
 ACCOUNT_DEPTH: immutable(uint256)
 MARK_MAX_AGE: immutable(uint256)
@@ -31,43 +23,20 @@ def __init__(rules: types.Rules):
 
 @internal
 @pure
-def _merge(series: uint256, before: int256, after: int256) -> uint256:
-    return (series << 64) | (convert(before + LOTS_BIAS, uint256) << 32) | convert(after + LOTS_BIAS, uint256)
-
-@internal
-@pure
-def _compute_side(positions: DynArray[uint256, 128], series: uint256, change: int256) -> Side:
+def _is_bounded(merged: DynArray[uint256, 129]) -> bool:
     """
-    @notice The positions after `change` lots more of `series`, beside what they were, and whether they are within bounds.
+    @notice As `_is_bounded` of lib/positions.vy, of the account as it would become: the low lots of the merged words.
     """
-    side: Side = empty(Side)
-    total: int256 = 0
     count: uint256 = 0
-    is_placed: bool = False
-    is_small: bool = True
-    for word: uint256 in positions:
-        of: uint256 = word >> 32
-        before: int256 = convert(word & LOTS_MASK, int256) - LOTS_BIAS
-        after: int256 = before
-        if not is_placed and of > series:
-            side.positions.append(self._merge(series, 0, change))
-            is_placed = True
-        if of == series:
-            after = before + change
-            side.had_series = True
-            is_placed = True
-        side.positions.append(self._merge(of, before, after))
-    if not is_placed:
-        side.positions.append(self._merge(series, 0, change))
-    for word: uint256 in side.positions:
-        size: int256 = abs(convert(word & LOTS_MASK, int256) - LOTS_BIAS)
-        if size != 0:
-            count += 1
+    total: int256 = 0
+    for word: uint256 in merged:
+        size: int256 = abs(holdings._lots(word))
         if size > holdings.MAX_LOTS:
-            is_small = False
+            return False
+        if size > 0:
+            count += 1
         total += size
-    side.is_bounded = count <= holdings.MAX_POSITIONS and is_small and total <= holdings.MAX_ACCOUNT_LOTS
-    return side
+    return count <= holdings.MAX_POSITIONS and total <= holdings.MAX_ACCOUNT_LOTS
 
 @internal
 @pure
@@ -99,15 +68,15 @@ def _check_side(
     """
     lots: int256 = trade.maker_lots if is_maker else -trade.maker_lots
     cash: int256 = account.cash - lots * convert(trade.price, int256) - (0 if is_maker else convert(trade.fee, int256))
-    side: Side = self._compute_side(positions, trade.series, lots)
-    if not side.had_series and self._check_opening(trade.series, markets[trade.series >> 89]) != codes.OK:
+    if holdings._get_lots(positions, trade.series) == 0 and self._check_opening(trade.series, markets[trade.series >> 89]) != codes.OK:
         return codes.STRIKE
-    if not side.is_bounded:
+    merged: DynArray[uint256, 129] = risk._merge(positions, trade.series, lots)
+    if not self._is_bounded(merged):
         return codes.POSITIONS
     before: risk.Margin = empty(risk.Margin)
     after: risk.Margin = empty(risk.Margin)
     oldest: uint256 = 0
-    before, after, oldest = risk._compute_margins(account.cash, cash, side.positions, markets)
+    before, after, oldest = risk._compute_margins(account.cash, cash, merged, markets)
     return risk._check_trade(before, after, account.flag != 0, risk._is_stale(oldest, clock, MARK_MAX_AGE))
 
 @external
@@ -134,7 +103,8 @@ def step(
     index: uint256 = trade.maker if is_maker else trade.taker
     merkle._fold_place(rest, merkle.ACCOUNTS, index, ACCOUNT_DEPTH, leaf, leaf, account_path)
     assert holdings._hash(positions) == account.positions, "margin: positions"
-    book._check(rest, markets, markets_path)
+    both: bytes32 = merkle._markets_node(markets[0], markets[1])
+    merkle._fold_markets(rest, both, both, markets_path)
     # CHECK
     code: uint256 = self._check_side(trade, account, positions, markets, globals.clock, is_maker)
     if code != codes.OK:

@@ -6,7 +6,6 @@
 
 from ..lib import codes
 from ..lib import machine
-from ..lib import markets as book
 from ..lib import merkle
 from ..lib import signatures
 from ..lib import types
@@ -189,7 +188,8 @@ def step(
     h.signature += QUORUM
     # READ
     merkle._check_globals(header.state, globals, rest)
-    book._check(rest, markets, markets_path)
+    old: bytes32 = merkle._markets_node(markets[0], markets[1])
+    merkle._fold_markets(rest, old, old, markets_path)
     # CHECK
     if underlying >= UNDERLYINGS:
         return h, codes.SERIES
@@ -204,7 +204,6 @@ def step(
     if not is_fit or fresh.index_price == 0 or fresh.index_price > MAX_FORWARD:
         return h, codes.MARK_SHAPE
     # WRITE
-    old: bytes32 = merkle._markets_node(markets[0], markets[1])
     new: bytes32 = merkle._markets_node(fresh, markets[1]) if underlying == 0 else merkle._markets_node(markets[0], fresh)
     g: types.Globals = globals
     g.marks += 1

@@ -7,7 +7,6 @@
 from ..lib import codes
 from ..lib import machine
 from ..lib import margin as risk
-from ..lib import markets as book
 from ..lib import merkle
 from ..lib import positions as holdings
 from ..lib import types
@@ -103,7 +102,8 @@ def step(
         oldest: uint256 = 0
         margin, oldest = risk._compute_margin(account.cash, positions, markets)
         node = self._fold_account(node, index, account, positions, margin, g.marks, account_path)
-        book._check(node, markets, markets_path)
+        both: bytes32 = merkle._markets_node(markets[0], markets[1])
+        merkle._fold_markets(node, both, both, markets_path)
         g.cursor = index + 1
     is_over: bool = g.cursor >= g.accounts
     if is_over:

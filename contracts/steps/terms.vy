@@ -7,7 +7,6 @@
 from ..lib import codes
 from ..lib import machine
 from ..lib import margin
-from ..lib import markets as book
 from ..lib import merkle
 from ..lib import types
 
@@ -133,7 +132,8 @@ def step(
         return machine._next_row(header), codes.SELF_TRADE
     if maker_slot >> SLOT_DEPTH != 0 or taker_slot >> SLOT_DEPTH != 0:
         return machine._next_row(header), codes.ORDER
-    book._check(rest, markets, markets_path)
+    both: bytes32 = merkle._markets_node(markets[0], markets[1])
+    merkle._fold_markets(rest, both, both, markets_path)
     self._check_holding(rest, maker_index, maker, maker_path, maker_slot, m, m_path)
     self._check_holding(rest, taker_index, taker, taker_path, taker_slot, t, t_path)
     # CHECK

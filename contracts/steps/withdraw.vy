@@ -7,7 +7,6 @@
 from ..lib import codes
 from ..lib import machine
 from ..lib import margin as risk
-from ..lib import markets as book
 from ..lib import merkle
 from ..lib import positions as holdings
 from ..lib import signatures
@@ -124,7 +123,8 @@ def step(
             paid = 0
     # WRITE
     node: bytes32 = self._fold_account(rest, index, account, nonce, paid, account_path)
-    book._check(node, markets, markets_path)
+    both: bytes32 = merkle._markets_node(markets[0], markets[1])
+    merkle._fold_markets(node, both, both, markets_path)
     if code != codes.OK:
         return h, code
     leaf: bytes32 = types._outbox_leaf(globals.outbox, account.owner, paid)
