@@ -276,7 +276,7 @@ def _parse_reason(text: str) -> str:
     """The contract's words out of ``Revert { gas_used: 1, output: 0x.. }``; the machine's message where it is not such a revert."""
     if not text.startswith("Revert {"):
         return text
-    data = bytes.fromhex(text.split("output: 0x")[1].split(maxsplit=1)[0])
+    data = bytes.fromhex(text.partition("output: 0x")[2].rstrip(" }"))
     if data[:4] == ERROR_SELECTOR:
         return str(decode(["string"], data[4:])[0])
     return f"revert 0x{data.hex()}"
