@@ -8,7 +8,17 @@ Python's `//` floors, Vyper's and C's truncate. They agree only where the numera
 positive, so nothing else is divided here: signed values are scaled with `>>`, which floors everywhere, or by magnitude.
 """
 
+from __future__ import annotations
+
 from math import isqrt
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+# Where both operands may be arrays of int64, or a divisor one number: numpy's `//` floors like Python's.
+Number = TypeVar("Number", int, "NDArray[np.int64]")
 
 Q = 38
 ONE = 1 << Q
@@ -26,12 +36,12 @@ def div(a: int, b: int) -> int:
     return (a << Q) // b
 
 
-def div_down(a: int, b: int) -> int:
+def div_down(a: Number, b: Number | int) -> Number:
     """a / b rounded down; a >= 0, b > 0."""
     return a // b
 
 
-def div_up(a: int, b: int) -> int:
+def div_up(a: Number, b: Number | int) -> Number:
     """a / b rounded up; a >= 0, b > 0."""
     return (a + b - 1) // b
 

@@ -1,9 +1,7 @@
 """`margin` for many series and many accounts at once, bit for bit.
 
 A mark reprices every live series in one call (`RiskTable`); accounts are then sums of rows of its table. `ScanBook` keeps the
-positions of many accounts as padded arrays that follow every change, and sums them in double precision: exactly, because all
-partial sums are integers below 2**53. What could exceed that bound is summed in int64, and int64 suffices within the
-protocol's bounds (see `margin`).
+positions of many accounts as padded arrays that follow every change. Sums stay inside int64 within the protocol's bounds (see `margin`).
 """
 
 from bisect import bisect_left
@@ -13,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from protocol.doubles import Ints, compute_sums, to_doubles
+from protocol.fixed_point import div_down, div_up
 from protocol.margin import (
     BASIS_POINTS,
     EXTREME_PERCENT,
@@ -25,23 +25,20 @@ from protocol.margin import (
     get_slice,
 )
 from protocol.pricing import MAX_PRICE, MAX_V
-from protocol.pricing_fast import Ints, compute_ln_ratios, compute_time_values
+from protocol.pricing_fast import compute_ln_ratios, compute_time_values
 from protocol.series import Series, decode_series
 from protocol.svi import Surface, compute_surface
 from protocol.svi_fast import compute_surfaces_v
 from protocol.types import LOTS_PER_UNIT, MAX_ACCOUNT_LOTS, MAX_LOTS, MAX_POSITIONS, Market, Position
 
-Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 # Columns of a table: the 16 changes, the mark, the short minimum, and two of zeros (rows of 160 bytes gather twice as fast as of 144).
 MARK = SCENARIOS
 MINIMUM = SCENARIOS + 1
 WIDTH = SCENARIOS + 4
-EXACT = 1 << 53  # integers up to here are doubles
 UNDERLYING_SHIFT = 89  # of a packed series
 CAPACITIES = (2, 4, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96, MAX_POSITIONS)  # of padded rows of positions
-BLOCK = 10_240  # positions gathered at a time: 1.6 MB, inside the second-level cache
 EMPTY_SURFACE = Surface(1, 0, 0, 0, 0, 0)
 PRICED = (
     [MOVES.index(0)] + [i for i in range(len(MOVES)) for _ in range(2)] + [len(MOVES), len(MOVES) + 1]
@@ -60,7 +57,7 @@ def compute_values(terms: Sequence[Series], surfaces: Sequence[Surface], which: 
     v = compute_surfaces_v(surfaces, which, strike)
     # COMPUTE 9 moved forwards, and 17 prices of them
     moves = np.array([*MOVES, *EXTREMES], dtype=np.int64)[:, None] + BASIS_POINTS
-    moved = np.maximum(np.floor_divide(forward * moves, BASIS_POINTS), 1)
+    moved = np.maximum(div_down(forward * moves, BASIS_POINTS), 1)
     strikes = np.broadcast_to(strike, moved.shape)
     lo = np.minimum(moved, strikes)
     x = compute_ln_ratios(np.maximum(moved, strikes), lo)
@@ -68,17 +65,17 @@ def compute_values(terms: Sequence[Series], surfaces: Sequence[Surface], which: 
     up, down = np.minimum(v + (v >> 1), MAX_V), v >> 1
     all_v = np.stack([v, *([up, down] * len(MOVES)), v, v])
     price = intrinsic[PRICED] + compute_time_values(lo[PRICED], x[PRICED], all_v)
-    lot = np.floor_divide(price, LOTS_PER_UNIT)
+    lot = div_down(price, LOTS_PER_UNIT)
     # WRITE
     long = np.zeros((n, WIDTH), dtype=np.int64)
     last = 2 * len(MOVES)
     long[:, :last] = (lot[1 : last + 1] - lot[0]).T
-    counted = np.floor_divide(lot * EXTREME_PERCENT, 100)
+    counted = div_down(lot * EXTREME_PERCENT, 100)
     long[:, last:SCENARIOS] = (counted[last + 1 :] - counted[0]).T
     long[:, MARK] = lot[0]
     short = long.copy()
-    short[:, MARK] = np.floor_divide(price[0] + (LOTS_PER_UNIT - 1), LOTS_PER_UNIT)
-    short[:, MINIMUM] = -np.floor_divide(forward + (SHORT_LOTS_PER_FORWARD - 1), SHORT_LOTS_PER_FORWARD)
+    short[:, MARK] = div_up(price[0], LOTS_PER_UNIT)
+    short[:, MINIMUM] = -div_up(forward, SHORT_LOTS_PER_FORWARD)
     long[which == 0] = 0
     short[which == 0] = 0
     return long, short
@@ -89,13 +86,21 @@ class RiskTable:
     its long and its short lot, so that an account is one gather and one product with its lots."""
 
     def __init__(self, series: Sequence[int], markets: Sequence[Market]) -> None:
+        self.markets = tuple(markets)
+        self.series: list[int] = []
+        self.rows: dict[int, int] = {}
+        self.values = np.zeros((0, WIDTH), dtype=np.int64)
+        self.extend(series)
+
+    def extend(self, series: Sequence[int]) -> None:
+        """Appends series that the table does not have, without duplicates."""
         terms = [decode_series(item) for item in series]
-        surfaces, which = _get_surfaces(terms, markets)
-        self.series = tuple(series)
-        self.rows = {item: row for row, item in enumerate(self.series)}
-        long, short = compute_values(terms, surfaces, which)
-        self.values = np.stack([long, short], axis=1).reshape(-1, WIDTH)
-        self.floats = self.values.astype(np.float64)
+        surfaces, which = _get_surfaces(terms, self.markets)
+        values = np.stack(compute_values(terms, surfaces, which), axis=1).reshape(-1, WIDTH)
+        self.rows.update((item, len(self.series) + i) for i, item in enumerate(series))
+        self.series.extend(series)
+        self.values = np.concatenate([self.values, values])
+        self.doubles = to_doubles(self.values)
         self.largest = int(np.abs(self.values).max(initial=0))
 
     @property
@@ -109,7 +114,10 @@ class RiskTable:
         return self.values[0::2, MARK], self.values[1::2, MARK]
 
     def compute_margin(self, cash: int, positions: Sequence[Position]) -> Margin:
-        """`margin.compute_margin` of positions whose series are all in the table, within the protocol's bounds."""
+        """`margin.compute_margin` of positions within the protocol's bounds; series that are new to the table are added."""
+        missing = [item[0] for item in positions if item[0] not in self.rows]
+        if missing:
+            self.extend(missing)
         equity, maintenance, has_short = cash, 0, False
         start = 0
         while start < len(positions):
@@ -159,7 +167,7 @@ class _Bucket:
         self.capacity = capacity
         self.count = 0
         self.index = np.zeros((16, capacity), dtype=np.intp)
-        self.lots = np.zeros((16, capacity), dtype=np.float64)
+        self.lots = np.zeros((16, capacity), dtype=np.int64)
         self.owner = np.zeros(16, dtype=np.int64)
 
     def append(self, owner: int) -> int:
@@ -186,22 +194,6 @@ class _Bucket:
         self.index[row, len(index) :] = 0
         self.lots[row, : len(lots)] = lots
         self.lots[row, len(lots) :] = 0
-
-    def compute_sums(self, table: Ints, floats: Floats, largest: int) -> Ints:
-        """(count, WIDTH): every row's lots times the table's rows, exactly."""
-        sums = np.empty((self.count, WIDTH), dtype=np.int64)
-        size = max(BLOCK // self.capacity, 1)
-        gathered = np.empty((size, self.capacity, WIDTH))
-        products = np.empty((size, 1, WIDTH))
-        for start in range(0, self.count, size):
-            end = min(start + size, self.count)
-            index, lots = self.index[start:end], self.lots[start:end, None, :]
-            if int(np.abs(lots).sum(axis=2).max()) * largest <= EXACT:
-                np.take(floats, index, axis=0, out=gathered[: end - start], mode="clip")
-                sums[start:end] = np.matmul(lots, gathered[: end - start], out=products[: end - start])[:, 0]
-            else:
-                sums[start:end] = np.matmul(lots.astype(np.int64), table[index])[:, 0]
-        return sums
 
 
 class ScanBook:
@@ -259,8 +251,8 @@ class ScanBook:
         self._capacities.pop()
 
     def compute_margins(self, table: RiskTable) -> Margins:
-        """Of every account of the book; `table` was made for `series`."""
-        if tuple(self.series) != table.series:
+        """Of every account of the book; `table` begins with `series`."""
+        if table.series[: len(self.series)] != self.series:
             raise ValueError("the table is not of this book's series")
         n = len(self._places)
         equity = self._cash[:n].copy()
@@ -268,7 +260,8 @@ class ScanBook:
         for bucket in self._buckets.values():
             if not bucket.count:
                 continue
-            sums = bucket.compute_sums(table.values, table.floats, table.largest)
+            index, lots = bucket.index[: bucket.count], bucket.lots[: bucket.count]
+            sums = compute_sums(index, lots, table.values, table.doubles, table.largest)
             owner = bucket.owner[: bucket.count]  # a slot has one row in each underlying: no owner occurs twice in a bucket
             equity[owner] += sums[:, MARK]
             worst = np.minimum.reduce(sums[:, :SCENARIOS], axis=1)

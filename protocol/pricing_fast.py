@@ -2,15 +2,15 @@
 
 A product of two Q38 numbers may have 80 bits, so `mul` splits one factor at bit 19; `tests/pricing/test_bounds.py` shows that no
 intermediate passes 63 bits within the kernel's bounds. numpy wraps silently: callers stay within those bounds.
-Floats occur only as estimates that an exact integer remainder then corrects.
+Divisions go through `doubles`, which corrects their estimates.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from protocol.fixed_point import ONE, Q
+from protocol.doubles import Ints, compute_exponents, div
+from protocol.fixed_point import ONE, Q, div_down
 from protocol.pricing import (
     ATANH,
     CUTOFF,
@@ -25,13 +25,8 @@ from protocol.pricing import (
     compute_sqrt_years,
 )
 
-Ints = NDArray[np.int64]
-
 HALF = Q >> 1
 LOW = (1 << HALF) - 1
-SCALE = float(ONE)
-MANTISSA_BITS = 52  # of a double, below its exponent
-EXPONENT_OF_ONE = 1023 + Q  # a double's biased exponent at the Q38 integer ONE
 LN_RATIO_LIMIT_V = 12
 
 
@@ -58,21 +53,6 @@ def mul(a: Ints, b: Ints) -> Ints:
     return high
 
 
-def div(a: Ints, b: Ints) -> Ints:
-    """floor(a 2**38 / b) for a >= 0, b > 0 and a result below 2**50.
-
-    The double's estimate is off by at most one; the remainder, exact modulo 2**64 and of magnitude below 2 b, tells.
-    """
-    estimate = a.astype(np.float64)
-    estimate *= SCALE
-    estimate /= b
-    quotient = estimate.astype(np.int64)
-    remainder = (a << Q) - quotient * b
-    quotient += remainder >= b
-    quotient -= remainder < 0
-    return quotient
-
-
 def compute_polynomials(coefficients: tuple[int, ...], x: Ints) -> Ints:
     """`compute_polynomial`, in place on two buffers."""
     high, low = x >> HALF, x & LOW
@@ -89,9 +69,9 @@ def compute_polynomials(coefficients: tuple[int, ...], x: Ints) -> Ints:
 
 
 def compute_ln_ratios(hi: Ints, lo: Ints) -> Ints:
-    """`compute_ln_ratio`: the exponent is read from the bits of the ratio as a double (exact: it is below 2**49)."""
+    """`compute_ln_ratio`."""
     ratio = div(np.minimum(hi, lo << MAX_RATIO_BITS), lo)
-    exponent = (ratio.astype(np.float64).view(np.int64) >> MANTISSA_BITS) - EXPONENT_OF_ONE
+    exponent = compute_exponents(ratio) - Q
     mantissa = ratio >> exponent
     t = div(mantissa - ONE, mantissa + ONE)
     return mul(compute_polynomials(ATANH, mul(t, t)), t) + exponent * LN2
@@ -158,5 +138,5 @@ def compute_greeks(forward: Ints, strike: Ints, v: Ints, seconds: Ints) -> Greek
         delta,
         div(div(density, forward), np.maximum(v, MIN_GAMMA_V)),
         mul(density, roots),
-        -np.where(seconds > 0, np.floor_divide(decay, np.maximum(seconds, 1)), 0),
+        -np.where(seconds > 0, div_down(decay, np.maximum(seconds, 1)), 0),
     )

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol import pricing, pricing_fast
+from protocol import doubles, pricing, pricing_fast
+from protocol.doubles import Ints
 from protocol.fixed_point import ONE
 from protocol.margin import compute_margin, get_risk
 from protocol.margin_fast import MINIMUM, RiskTable, ScanBook
 from protocol.pricing import MAX_PRICE, MAX_V
-from protocol.pricing_fast import Ints
 from protocol.svi import Surface, compute_surface, compute_surface_v
 from protocol.svi_fast import MAX_FAST, compute_surfaces_v
 from protocol.types import MAX_FORWARD, MAX_LOTS, Market, Position, Slice
@@ -61,7 +61,33 @@ def test_prices_and_greeks_one_by_one(forward: int, strike: int, v: int, seconds
 @given(st.integers(0, (1 << 43) - 1), st.integers(1, (1 << 44) - 1))
 def test_division(a: int, b: int) -> None:
     b = max(b, (a << 38 >> 50) + 1)  # the quotient is below 2**50
-    assert int(pricing_fast.div(to_array(a), to_array(b))[0]) == (a << 38) // b
+    assert int(doubles.div(to_array(a), to_array(b))[0]) == (a << 38) // b
+
+
+@given(st.integers(-(1 << 42) + 1, (1 << 42) - 1), st.integers(-(1 << 42) + 1, (1 << 42) - 1))
+def test_hypotenuses(a: int, b: int) -> None:
+    assert int(doubles.compute_hypotenuses(to_array(a), to_array(b))[0]) == math.isqrt(a * a + b * b)
+
+
+@given(st.integers(0, 64 * ONE - 1))
+def test_roots(w: int) -> None:
+    assert int(doubles.compute_roots(to_array(w))[0]) == math.isqrt(w << 38)
+
+
+@given(st.integers(1, 1 << 41))
+def test_roots_beside_perfect_squares(root: int) -> None:
+    """Where an estimate is most easily on the wrong side."""
+    for square in (root * root >> 38, (root * root >> 38) + 1):
+        if square < 64 * ONE:
+            assert int(doubles.compute_roots(to_array(square))[0]) == math.isqrt(square << 38)
+    a = root - 1
+    assert int(doubles.compute_hypotenuses(to_array(a), to_array(0))[0]) == a
+    assert int(doubles.compute_hypotenuses(to_array(a), to_array(1))[0]) == math.isqrt(a * a + 1)
+
+
+@given(st.integers(1, (1 << 53) - 1))
+def test_exponents(x: int) -> None:
+    assert int(doubles.compute_exponents(to_array(x))[0]) == x.bit_length() - 1
 
 
 @given(st.integers(1, MAX_FORWARD), parameters, parameters, st.integers(-ONE, ONE), parameters, parameters, prices)
@@ -96,6 +122,20 @@ def test_a_single_account_by_the_table(seed: int) -> None:
         positions = make_positions(rng, markets, count, MAX_LOTS >> 1)
         table = RiskTable([item[0] for item in positions], markets)
         assert table.compute_margin(-7, positions) == compute_margin(-7, positions, markets)
+
+
+def test_a_table_adds_series_that_it_meets(seed: int) -> None:
+    """An account that traded a new series since the mark; a book's rows stay where they are."""
+    rng = random.Random(seed)
+    markets = make_markets(rng)
+    first, second = make_positions(rng, markets, 9), make_positions(rng, markets, 30)
+    book = ScanBook()
+    book.set_account(4, 11, first)
+    table = RiskTable(book.series, markets)
+    assert table.compute_margin(0, second) == compute_margin(0, second, markets)
+    assert len(table.series) == len({item[0] for item in first + second})
+    margins = book.compute_margins(table)
+    assert (int(margins.equity[0]), int(margins.maintenance[0])) == compute_margin(11, first, markets)[:2]
 
 
 def check_book(book: ScanBook, accounts: dict[int, tuple[int, tuple[Position, ...]]], markets: tuple[Market, ...]) -> None:

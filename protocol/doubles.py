@@ -1,0 +1,85 @@
+"""Integers through doubles, exactly: the only place of the protocol where floating point occurs.
+
+A double holds every integer up to 2**53, so a sum of products that stays below is exact in whatever order it is taken. A quotient or a root
+of wider integers, estimated by a few IEEE 754 operations (which round the same everywhere), is off by at most one; the integer
+remainder, exact modulo 2**64 and small, tells which way. Integers go in and come out: no result depends on a rounding.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protocol.fixed_point import ONE, Q, div_down
+
+Ints = NDArray[np.int64]
+Doubles = NDArray[np.float64]
+
+EXACT = 1 << 53  # integers up to here are doubles
+MANTISSA_BITS = 52  # of a double, below its exponent
+EXPONENT_BIAS = 1023
+BLOCK = 10_240  # rows gathered at a time: 1.6 MB, inside the second-level cache
+
+
+def div(a: Ints, b: Ints) -> Ints:
+    """floor(a 2**38 / b) for 0 <= a < 2**43, 0 < b < 2**44 and a result below 2**50."""
+    estimate = a.astype(np.float64)
+    estimate *= ONE
+    estimate /= b
+    quotient = estimate.astype(np.int64)
+    remainder = (a << Q) - quotient * b  # of magnitude below 2 b
+    quotient += remainder >= b
+    quotient -= remainder < 0
+    return quotient
+
+
+def compute_exponents(x: Ints) -> Ints:
+    """floor(log2(x)) for 0 < x <= 2**53: the exponent field of the double that x is."""
+    return (x.astype(np.float64).view(np.int64) >> MANTISSA_BITS) - EXPONENT_BIAS
+
+
+def compute_hypotenuses(a: Ints, b: Ints) -> Ints:
+    """floor(sqrt(a**2 + b**2)) for |a|, |b| < 2**42."""
+    x, y = a.astype(np.float64), b.astype(np.float64)
+    return _correct_roots(np.sqrt(x * x + y * y), a * a + b * b)
+
+
+def compute_roots(w: Ints) -> Ints:
+    """Square root of a Q38 number below 64, rounded down: floor(sqrt(w 2**38))."""
+    return _correct_roots(np.sqrt(w.astype(np.float64) * ONE), w << Q)
+
+
+def _correct_roots(estimate: Doubles, wrapped: Ints) -> Ints:
+    """From an estimate below 2**43 of a root whose square is `wrapped` modulo 2**64."""
+    root = estimate.astype(np.int64)
+    remainder = wrapped - root * root
+    root += remainder > 2 * root
+    root -= remainder < 0
+    return root
+
+
+def compute_sums(index: NDArray[np.intp], lots: Ints, values: Ints, doubles: Doubles, largest: int) -> Ints:
+    """Sums of table rows: of `values[index[i]]` times `lots[i]`, for all i; (n, k), (n, k), (rows, width) -> (n, width).
+
+    `doubles` are the same values, `largest` their largest magnitude. By blocks: in doubles where no partial sum can pass 2**53, else
+    in int64, which the bounds of the protocol never fill.
+    """
+    count, capacity = index.shape
+    width = values.shape[1]
+    size = max(div_down(BLOCK, capacity), 1)
+    sums = np.empty((count, width), dtype=np.int64)
+    gathered = np.empty((size, capacity, width), dtype=np.float64)
+    products = np.empty((size, 1, width), dtype=np.float64)
+    for start in range(0, count, size):
+        part = slice(start, min(start + size, count))
+        rows = part.stop - start
+        if int(np.abs(lots[part]).sum(axis=1).max()) * largest <= EXACT:
+            np.take(doubles, index[part], axis=0, out=gathered[:rows], mode="clip")
+            np.matmul(lots[part].astype(np.float64)[:, None], gathered[:rows], out=products[:rows])
+            sums[part] = products[:rows, 0]
+        else:
+            sums[part] = np.matmul(lots[part][:, None], values[index[part]])[:, 0]
+    return sums
+
+
+def to_doubles(values: Ints) -> Doubles:
+    """For `compute_sums`; exact up to 2**53."""
+    return values.astype(np.float64)
