@@ -1,0 +1,239 @@
+"""Random starts of the steps that load batches and rows, and of those that touch no risk: OPEN to FETCH, DEPOSIT, ORDER, CANCEL."""
+
+import zlib
+from collections.abc import Callable
+
+from protocol.codec.frames import Batch, Frame, Message, compute_inbox_root, compute_record
+from protocol.codec.inflate import MAX_FRAME_BYTES, encode_frame
+from protocol.codec.rows import MAX_ITEMS, encode_row
+from protocol.keccak import keccak
+from protocol.machine import Preimages
+from protocol.operations import Kind, build_cancel, build_deposit, build_order, build_trade, build_withdraw
+from protocol.rules import Rules
+from protocol.series import MAX_STRIKE, STRIKE_UNIT, encode_series
+from protocol.signing import compute_cancel_digest, compute_order_digest
+from protocol.types import MAX_CASH, MAX_LOTS, VAULT_AUTHORITY, Account, Order, Phase, Record, compute_record_hash
+from sim.twins.dice import FILLER, Dice
+from sim.twins.replay import Start
+from sim.twins.worlds import DAY_S, NOW, World, load_items, make_header, make_order, make_world
+
+MakeStart = Callable[[Dice, Rules], Start]
+MAX_ROWS = 8_192
+
+
+def make_record(dice: Dice) -> Record:
+    """Of a batch whose contents do not matter."""
+    counts = dice.choice(((0, 1), (1, 0), (256, 16), (3, 2), (0, 0)))
+    return Record(dice.randrange(2**32), NOW, NOW + 600, dice.randrange(2**32), counts[0], dice.make_hash(), counts[1], dice.make_hash())
+
+
+def make_open(dice: Dice, rules: Rules) -> Start:
+    """Any batch of an epoch."""
+    count = dice.choice((1, 2, 3, 1 << 3))
+    pre = Preimages([Batch(make_record(dice), (), ()) for _ in range(count)])
+    header = make_header(
+        dice, Phase.OPEN, batches=count, batch=dice.randrange(count), record=bytes(32), rows=bytes(32), signatures=bytes(32)
+    )
+    header = header._replace(
+        inbox=compute_inbox_root(pre.record_hashes, rules.params.batch_depth), message=0, messages=0, frame=0, frames=0
+    )
+    world = make_world(dice, rules, False)
+    return Start(header._replace(offset=0, signature=0), world.state, pre, rules)
+
+
+def make_message(dice: Dice, rules: Rules) -> Start:
+    """Times before, at and after the clock."""
+    world = make_world(dice, rules, False)
+    count = dice.choice((1, 2, 5, 256)) if dice.chance(0.1) else dice.choice((1, 2, 5))
+    clock = world.state.globals.clock
+    times = (0, clock - 1, clock, clock + 1, clock + 12, clock + 10**6, 2**40, 2**64 - 1)
+    rows, signatures = dice.randbytes(dice.choice((0, 30, 1_024))), FILLER[: 65 * dice.choice((0, 1, 32))]
+    authority = dice.choice((VAULT_AUTHORITY, dice.getrandbits(160)))
+    messages = tuple(Message(dice.choice(times), authority, rows[: dice.randrange(1_025)], signatures) for _ in range(count))
+    record = compute_record(dice.randrange(99), NOW, NOW + 60, 5, messages, ())
+    header = make_header(dice, Phase.MESSAGE, batch=1, record=compute_record_hash(record), message=dice.randrange(count), messages=count)
+    return Start(header, world.state, Preimages([Batch(record, messages, ())]), rules)
+
+
+def make_row(dice: Dice) -> bytes:
+    """Of any kind, right or wrong."""
+    small = [dice.randrange(300) for _ in range(5)]
+    rows = (
+        build_deposit(small[0], dice.getrandbits(160), dice.getrandbits(50)),
+        build_order(small[0], encode_series(1, NOW, 10**10, 1), 1, small[1], small[2], small[3], NOW),
+        build_trade(*small),
+        build_cancel(small[0], small[1], dice.chance(0.5)),
+        build_withdraw(small[0], dice.getrandbits(50), small[1], dice.chance(0.5)),
+        (Kind.MARK, *(dice.getrandbits(40) for _ in range(4 + 7 * dice.choice((0, 1, 2, 3, 16, 17))))),
+        (dice.choice((0, 7, 15, 17, 18, 33, 66, 68, 84, 100, 255, 256)), *small[: dice.randrange(5)]),
+        tuple(dice.make_number() for _ in range(dice.choice((0, 1, 4, 6, 9, MAX_ITEMS)))),
+    )
+    row = encode_row(dice.choice(rows)[:MAX_ITEMS])
+    if dice.chance(0.25):
+        raw = bytearray(row)
+        raw[dice.choice((0, 0, 1, dice.randrange(len(raw)))) % len(raw)] = dice.choice(
+            (0, 127, 128, 129, 160, 161, 184, 192, 247, 248, 249, 250, 255)
+        )
+        row = bytes(raw)
+    return row
+
+
+def make_rows(dice: Dice, count: int) -> list[bytes]:
+    """At most what a frame holds."""
+    rows: list[bytes] = []
+    for _ in range(count):
+        row = make_row(dice)
+        if sum(map(len, rows)) + len(row) > MAX_ROWS:
+            break
+        rows.append(row)
+    return rows
+
+
+def make_data(dice: Dice) -> bytes:
+    """Of a frame: rows as DEFLATE, broken in some ways, or noise."""
+    rows = b"".join(make_rows(dice, dice.choices((0, 1, 5, 40, 400), (2, 5, 8, 4, 1))[0]))
+    match dice.randrange(7):
+        case 0 | 1 | 2:
+            return encode_frame(rows)
+        case 3:
+            data = bytearray(encode_frame(rows))
+            data[dice.randrange(len(data))] ^= 1 << dice.randrange(8)
+            return bytes(data)
+        case 4:
+            data = bytearray(encode_frame(rows))
+            return bytes(data[: dice.randrange(1, len(data) + 1)] + dice.choice((b"", b"\0")))
+        case 5:
+            level = dice.choice((0, 1, 9))
+            packer = zlib.compressobj(
+                level, zlib.DEFLATED, -15, 9, dice.choice((zlib.Z_FIXED, zlib.Z_DEFAULT_STRATEGY, zlib.Z_HUFFMAN_ONLY))
+            )
+            return (packer.compress(rows * dice.choice((1, 1, 200))) + packer.flush())[:MAX_FRAME_BYTES]
+        case _:
+            return dice.randbytes(dice.choice((1, 2, 30, 300)))
+
+
+def make_inflate(dice: Dice, rules: Rules) -> Start:
+    """Times inside and outside the batch's bounds."""
+    world = make_world(dice, rules, False)
+    count = dice.choice((1, 2, 3, 16))
+    frames = tuple(
+        Frame(dice.choice((0, NOW - 1, NOW, NOW + 30, NOW + 61, 2**64 - 1)), make_data(dice), FILLER[: 65 * dice.choice((0, 1, 33))])
+        for _ in range(min(count, 3))
+    )
+    frames += frames[:1] * (count - len(frames))
+    record = compute_record(dice.randrange(99), NOW, NOW + dice.choice((0, 60, 10**5)), 5, (), frames)
+    header = make_header(dice, Phase.INFLATE, batch=1, record=compute_record_hash(record), frame=dice.randrange(count), frames=count)
+    return Start(header, world.state, Preimages([Batch(record, (), frames)]), rules)
+
+
+def make_fetch(dice: Dice, rules: Rules) -> Start:
+    """At the start of a row; now and then where no row starts."""
+    world = make_world(dice, rules, False)
+    rows = make_rows(dice, dice.choices((0, 1, 4, 20, 300), (1, 4, 4, 3, 1))[0])
+    whole = b"".join(rows)[: dice.choice((MAX_ROWS, MAX_ROWS, 700))]
+    offset = min(sum(map(len, rows[: dice.randrange(len(rows) + 1)])), len(whole))
+    if dice.chance(0.1):
+        offset = dice.randrange(len(whole) + 1)
+    header = make_header(dice, Phase.FETCH, rows=keccak(whole), offset=offset, authority=dice.choice((0, 0, 1, dice.getrandbits(160))))
+    pre = Preimages([])
+    pre.rows = whole
+    return Start(header, world.state, pre, rules)
+
+
+def make_deposit(dice: Dice, rules: Rules) -> Start:
+    """For accounts that are there, the next one, and none."""
+    world = make_world(dice, rules)
+    count = world.state.globals.accounts
+    index = dice.choice((world.make_index(), world.make_index(0), count, count, count + 1))
+    owner = world.keys[index].address if index in world.keys else dice.getrandbits(160)
+    amount = dice.choice((0, 1, 10**9, MAX_CASH - 1))
+    if dice.chance(0.4):
+        owner = dice.choice((owner, owner ^ 1, 0, dice.make_number()))
+        amount = dice.choice(
+            (dice.make_number(), dice.make_near(MAX_CASH), max(0, MAX_CASH - world.state.get_account(index).cash - dice.randrange(3)))
+        )
+    authority = VAULT_AUTHORITY if dice.chance(0.9) else dice.choice((0, 2, owner))
+    header, pre = load_items(make_header(dice, Phase.DEPOSIT, authority=authority), (Kind.DEPOSIT, index, owner, amount))
+    return Start(header, world.state, pre, rules)
+
+
+def fill_slots(world: World, index: int, nonce: int) -> None:
+    """The slot of `nonce` may be empty, hold an older order, the same, or a newer one; the next slot holds something too."""
+    dice, slots = world.dice, world.rules.params.order_slots
+    account = world.state.get_account(index)
+    old = dice.choice((None, nonce - slots, nonce, nonce + slots, nonce - 1))
+    for slot, number in ((nonce & slots - 1, old), (nonce + 1 & slots - 1, 3)):
+        if number is not None and 0 <= number < 2**64:
+            world.state.put_order(index, slot, make_order(dice, account, number))
+
+
+def make_order_start(dice: Dice, rules: Rules) -> Start:
+    """A good order, then something about it spoiled, before or after it was signed."""
+    world = make_world(dice, rules, False)
+    index = world.make_index()
+    clock = world.state.globals.clock
+    nonce = dice.choice((1, 2, 7, 255, 256, 1_000, 2**64 - 1, dice.getrandbits(64)))
+    cents = dice.choice((1, 5_000_000, MAX_STRIKE // STRIKE_UNIT, dice.randrange(1, MAX_STRIKE // STRIKE_UNIT)))
+    tag = Kind.ORDER | dice.randrange(4) << 4
+    lots, price = dice.choice((1, 100, MAX_LOTS)), dice.choice((1, 10**6, 2**37 - 1))
+    items = [
+        tag,
+        index,
+        dice.randrange(2),
+        dice.choice((1, NOW + DAY_S, 2**40 - 1)),
+        cents,
+        price,
+        lots,
+        nonce,
+        dice.choice((clock, clock + 60, 2**40 - 1)),
+    ]
+    is_spoiled_first = dice.chance(0.5)
+    spoil = dice.chance(0.45)
+
+    def spoil_one() -> None:
+        at = dice.randrange(2, 9)
+        bounds = (2, 2**40, MAX_STRIKE // STRIKE_UNIT + 1, 2**37, MAX_LOTS + 1, 2**64, dice.choice((clock, 2**40)))
+        items[at] = dice.choice((dice.make_number(), 0, dice.make_near(bounds[at - 2])))
+
+    if spoil and is_spoiled_first:
+        spoil_one()
+    if index in world.indices:
+        fill_slots(world, index, items[7])
+    account: Account = world.state.get_account(index)
+    generation = account.generation + dice.choice((0,) * 20 + (1,))
+    terms = (index, items[2], items[3], items[4] * STRIKE_UNIT, tag >> 4 & 1, tag >> 5, items[5], items[6], items[7], generation, items[8])
+    digest = compute_order_digest(rules.domain, terms)
+    signature = dice.make_signature(world.get_key(index), digest, dice.chance(0.75))
+    signatures, number = dice.place_signatures([signature], dice.chance(0.93))
+    if spoil and not is_spoiled_first:
+        spoil_one()
+    header, pre = load_items(make_header(dice, Phase.ORDER, signature=number), tuple(items), signatures)
+    return Start(header, world.state, pre, rules)
+
+
+def make_nonce(dice: Dice, old: int) -> int:
+    """Above the last one, mostly."""
+    return dice.choice((old + 1, old + 1, old + 1, old + 100, old, max(0, old - 1), 2**64 - 1, 2**64, dice.make_number()))
+
+
+def make_authority(world: World, index: int) -> int:
+    """Of a row that claims its sender's: mostly the owner."""
+    owner = world.get_key(index).address
+    return world.dice.choice((owner, owner, owner, 0, 1, owner ^ 1))
+
+
+def make_cancel(dice: Dice, rules: Rules) -> Start:
+    """By signature or by L1's word."""
+    world = make_world(dice, rules)
+    index = world.make_index()
+    if index in world.indices and dice.chance(0.5):
+        world.state.put_order(index, 1, Order(1, 0, 5, 1, 7, 9, NOW, 0))
+    nonce = make_nonce(dice, world.state.get_account(index).nonce)
+    by_authority = dice.chance(0.3)
+    digest = compute_cancel_digest(rules.domain, index, nonce if dice.chance(0.95) else nonce ^ 1)
+    signature = dice.make_signature(world.get_key(index), digest, dice.chance(0.7))
+    signatures, number = dice.place_signatures([signature], dice.chance(0.93))
+    authority = make_authority(world, index) if by_authority else dice.choice((0, 0, world.get_key(index).address))
+    header = make_header(dice, Phase.CANCEL, signature=number, authority=authority)
+    header, pre = load_items(header, build_cancel(index, nonce, by_authority), signatures)
+    return Start(header, world.state, pre, rules)

@@ -1,0 +1,191 @@
+"""The most expensive start of each step that we know how to build, on purpose. Gas snapshots and the stake rest on these."""
+
+from protocol.codec.frames import Batch, Frame, Message, compute_record
+from protocol.codec.inflate import encode_frame
+from protocol.codec.rows import MAX_ITEMS, encode_row
+from protocol.keccak import keccak
+from protocol.machine import Preimages
+from protocol.operations import build_cancel, build_deposit, build_mark, build_order, build_trade, build_withdraw
+from protocol.positions import is_bounded
+from protocol.rules import Rules
+from protocol.series import decode_series, encode_series
+from protocol.signing import compute_cancel_digest, compute_mark_digest, compute_order_digest, compute_withdraw_digest
+from protocol.state import State
+from protocol.types import (
+    MAX_ACCOUNT_LOTS,
+    MAX_CASH,
+    MAX_LOTS,
+    MAX_POSITIONS,
+    VAULT_AUTHORITY,
+    Account,
+    Globals,
+    Market,
+    Order,
+    Phase,
+    Trade,
+    compute_record_hash,
+    compute_trade_hash,
+)
+from sim.twins.cases import make_open
+from sim.twins.dice import FILLER, Dice, get_keys, sign
+from sim.twins.replay import Start
+from sim.twins.risk_cases import make_full_slice
+from sim.twins.worlds import DAY_S, NOW, World, load_items, make_header
+
+LAST = 1_023  # the last signature of the largest source
+EXPIRIES = tuple(NOW + DAY_S * (day + 1) for day in range(16))
+STRIKES = (40_000 * 10**6, 45_000 * 10**6, 50_000 * 10**6, 60_000 * 10**6)
+
+
+def fill_source(signatures: list[bytes], number: int) -> bytes:
+    """1,024 signatures, these from `number` on."""
+    rest = 1_024 - number - len(signatures)
+    return FILLER[: 65 * number] + b"".join(signatures) + FILLER[: 65 * rest]
+
+
+def make_full_world(rules: Rules, sign_of_last: int = -1) -> World:
+    """Two accounts in one word with 128 positions each, over all slices of both markets, all of them short or all long."""
+    dice = Dice(3)
+    state = State(rules.params)
+    slices = tuple(make_full_slice(dice, expiry) for expiry in EXPIRIES)
+    state.put_markets((Market(50_000 * 10**6, NOW, slices), Market(50_000 * 10**6, NOW, slices)))
+    state.put_globals(Globals(NOW, 1_000, 300, 7, 0, 0, 10**9, 5))
+    pairs = [(u, expiry, strike, kind) for u in (0, 1) for expiry in EXPIRIES for strike in STRIKES for kind in (0, 1)]
+    series = sorted(encode_series(*pair) for pair in pairs)
+    world = World(state, rules, dice, series, [0, 255], {0: get_keys()[0], 255: get_keys()[1]})
+    lots = MAX_ACCOUNT_LOTS // MAX_POSITIONS - 1
+    for index, sign_of in ((0, -1), (255, sign_of_last)):
+        positions = tuple((item, sign_of * lots) for item in series[::2][:MAX_POSITIONS])
+        assert is_bounded(positions)
+        assert len(positions) == MAX_POSITIONS
+        state.put_account(index, Account(world.keys[index].address, MAX_CASH >> 1, positions=positions))
+        world.set_account(index)
+    return world
+
+
+def get_trade(world: World, at: int = -1) -> Trade:
+    """Of a series that both hold."""
+    return Trade(0, 1, 255, 2, world.state.get_account(0).positions[at][0], -3, 10**6, 50_000)
+
+
+def make_worst_message(rules: Rules) -> Start:
+    """256 messages wait in one batch."""
+    messages = tuple(Message(NOW + i, VAULT_AUTHORITY, b"\xff" * 1_024, b"") for i in range(256))
+    record = compute_record(2**32, NOW, NOW + 60, 5, messages, ())
+    header = make_header(Dice(1), Phase.MESSAGE, batch=1, record=compute_record_hash(record), message=255, messages=256)
+    return Start(header, make_full_world(rules).state, Preimages([Batch(record, messages, ())]), rules)
+
+
+def make_worst_inflate(rules: Rules) -> Start:
+    """Eight kilobytes of rows that hardly compress."""
+    dice = Dice(2)
+    rows = b""
+    while len(rows) < 8_192 - 140:
+        rows += encode_row(
+            (1, dice.getrandbits(24), dice.getrandbits(160), *(dice.getrandbits(8 * dice.randrange(1, 32)) for _ in range(3)))
+        )
+    frames = (Frame(NOW + 9, encode_frame(rows), FILLER[: 65 * 1_024]),) * 16
+    record = compute_record(2**32, NOW, NOW + 60, 5, (), frames)
+    header = make_header(dice, Phase.INFLATE, batch=1, record=compute_record_hash(record), frame=15, frames=16)
+    return Start(header, make_full_world(rules).state, Preimages([Batch(record, (), frames)]), rules)
+
+
+def make_worst_fetch(rules: Rules, is_mark: bool) -> Start:
+    """The last row of a full frame: a whole MARK, or as many items of 32 bytes as a row holds."""
+    items = build_mark(1, NOW - 5, make_full_world(rules).state.markets[0]) if is_mark else (2**256 - 1,) * MAX_ITEMS
+    row = encode_row(items)
+    filler = b"".join(encode_row((0, 2**256 - 1 - i)) for i in range(230))
+    rows = filler[: 8_192 - len(row)] + row
+    pre = Preimages([])
+    pre.rows = rows
+    header = make_header(Dice(1), Phase.FETCH, rows=keccak(rows), offset=len(rows) - len(row))
+    return Start(header, make_full_world(rules).state, pre, rules)
+
+
+def make_worst_signed(rules: Rules, phase: Phase) -> Start:
+    """The last signature of a full source, by an account with everything it may have."""
+    world = make_full_world(rules)
+    account, key = world.state.get_account(255), get_keys()[1]
+    nonce = 2**64 - 1
+    match phase:
+        case Phase.ORDER:
+            series = encode_series(1, EXPIRIES[15], STRIKES[3], 1)
+            items = build_order(255, series, 1, 2**36, MAX_LOTS, nonce, 2**40 - 1)
+            terms = (255, *decode_series(series), 1, 2**36, MAX_LOTS, nonce, account.generation, 2**40 - 1)
+            digest = compute_order_digest(rules.domain, terms)
+            world.state.put_order(255, nonce & rules.params.order_slots - 1, Order(3, 0, series, 1, 5, 5, NOW, 5))
+        case Phase.CANCEL:
+            items, digest = build_cancel(255, nonce), compute_cancel_digest(rules.domain, 255, nonce)
+        case _:
+            items, digest = build_withdraw(255, 2**60, nonce), compute_withdraw_digest(rules.domain, 255, 2**60, nonce)
+    header, pre = load_items(make_header(Dice(1), phase, signature=LAST), items, fill_source([sign(key, digest)], LAST))
+    return Start(header, world.state, pre, rules)
+
+
+def make_worst_deposit(rules: Rules) -> Start:
+    """Into a full account."""
+    header = make_header(Dice(1), Phase.DEPOSIT, authority=VAULT_AUTHORITY)
+    header, pre = load_items(header, build_deposit(255, get_keys()[1].address, 10**12))
+    return Start(header, make_full_world(rules).state, pre, rules)
+
+
+def make_worst_terms(rules: Rules) -> Start:
+    """The last slice of the second market."""
+    world = make_full_world(rules)
+    state = world.state
+    series = world.series[-1]
+    price = 10**7
+    for slot in (1, 2):
+        state.put_order(0, slot, Order(9, 0, series, 1, price, MAX_LOTS, 2**40 - 1, 0))
+        state.put_order(255, slot, Order(9, 0, series, 0, price, MAX_LOTS, 2**40 - 1, 0))
+    header, pre = load_items(make_header(Dice(1), Phase.TERMS), build_trade(0, 1, 255, 2, MAX_LOTS))
+    return Start(header, state, pre, rules)
+
+
+def make_worst_trade(rules: Rules, phase: Phase, at: int) -> Start:
+    """With 128 positions on each side; for COMMIT both in one word."""
+    world = make_full_world(rules)
+    trade = get_trade(world, at)
+    for index, slot in ((0, 1), (255, 2)):
+        world.state.put_order(index, slot, Order(9, 0, trade.series, 1, 10**6, MAX_LOTS, 2**40 - 1, 0))
+    pre = Preimages([])
+    pre.trade = trade
+    return Start(make_header(Dice(1), phase, scratch=compute_trade_hash(trade)), world.state, pre, rules)
+
+
+def make_worst_mark(rules: Rules) -> Start:
+    """Sixteen slices, signatures in two chunks of a full source, the last oracles of the list."""
+    world = make_full_world(rules)
+    state, p = world.state, rules.params
+    time = NOW + p.mark_gap_s
+    state.put_globals(state.globals._replace(clock=time))
+    items = build_mark(1, NOW, state.markets[1]._replace(mark_time=time))
+    digest = compute_mark_digest(rules.domain, 1, NOW, time, items[4], items[5:])
+    number = LAST - 32 - p.quorum + 2
+    signatures = [sign(key, digest) for key in get_keys()[-p.quorum :]]
+    header, pre = load_items(make_header(Dice(1), Phase.MARK, signature=number), items, fill_source(signatures, number))
+    return Start(header, state, pre, rules)
+
+
+def make_worst_scan(rules: Rules) -> Start:
+    """An account with 128 shorts at the end of a word."""
+    world = make_full_world(rules)
+    world.state.put_word(0, 1 << 255)
+    return Start(make_header(Dice(1), Phase.SCAN), world.state, Preimages([]), rules)
+
+
+def make_all_worst(rules: Rules) -> list[Start]:
+    """Of every step at least one."""
+    return [
+        make_open(Dice(1), rules),
+        make_worst_message(rules),
+        make_worst_inflate(rules),
+        make_worst_fetch(rules, True),
+        make_worst_fetch(rules, False),
+        make_worst_deposit(rules),
+        *(make_worst_signed(rules, phase) for phase in (Phase.ORDER, Phase.CANCEL, Phase.WITHDRAW)),
+        make_worst_terms(rules),
+        *(make_worst_trade(rules, phase, at) for phase in (Phase.MAKER, Phase.TAKER, Phase.COMMIT) for at in (0, -1)),
+        make_worst_mark(rules),
+        make_worst_scan(rules),
+    ]
