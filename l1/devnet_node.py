@@ -199,8 +199,6 @@ class Node:
         tx = self.chain.decode(raw)
         if tx.chain_id not in (None, self.settings.chain_id):
             raise Refused("invalid chain id for signer")
-        if self.chain.get_place(bytes(tx.hash)) is not None:
-            raise Refused("already known")
         state = self.chain.get_state(self.chain.head)
         tip, cap = get_fees(tx)
         if tx.nonce < state.get_nonce(tx.sender):
