@@ -1,10 +1,10 @@
 """Leaps: many steps at once, to the same state.
 
 A leap runs the steps' own code over a full state without the roots and hashes between, and replaces what is worth it: a mark's scan by one
-vectorized margin of all accounts, an account's margin by rows of the mark's risk table. The tests hold every leap against the steps.
+vectorized margin of all accounts, a side's margin by a kernel that remembers. The tests hold every leap against the steps.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -15,15 +15,16 @@ from protocol.codec.inflate import decode_frame
 from protocol.codec.rows import decode_row
 from protocol.codes import Code
 from protocol.keccak import ZERO
+from protocol.kernel_fast import FastKernel
 from protocol.machine import Preimages, advance_clock
-from protocol.margin import Margin, compute_margin
+from protocol.margin import Margin
 from protocol.margin_fast import Margins, RiskTable, ScanBook
 from protocol.operations import get_layout
-from protocol.rules import Kernel, Rules
+from protocol.rules import Rules
 from protocol.signing import get_signer
 from protocol.state import State
-from protocol.steps import STEPS, scan
-from protocol.types import WORD_ACCOUNTS, Account, Header, Market, Phase, Position, is_risky
+from protocol.steps import STEPS, commit, margin, scan, terms
+from protocol.types import WORD_ACCOUNTS, Account, Header, Phase, is_risky
 
 
 class Outcome(NamedTuple):
@@ -60,13 +61,11 @@ class Leap:
 
     def __init__(self, state: State, rules: Rules, get_signer: Callable[[bytes, bytes | None], int] = get_signer) -> None:
         self.state = state
-        self.rules = replace(rules, kernel=Kernel(get_signer, self._compute_margin))
+        self.rules = replace(rules, kernel=FastKernel(get_signer))
         self.changed: set[int] = set(state.accounts)  # since the book was last brought up to date
         self._book = ScanBook()
         self._held: set[int] = set()  # accounts of the book
         self._flagged = {index for index, account in state.accounts.items() if account.flag}
-        self._table = RiskTable([], state.markets)
-        self._markets = state.markets
         self._view = _View(state, self.changed)
         self._pre = Preimages(())
         self._header = Header(ZERO, ZERO, 0)
@@ -100,17 +99,26 @@ class Leap:
             self.state.put_globals(g._replace(allowance=g.allowance - 1))
             return Code.MALFORMED
         self.state.put_globals(g._replace(allowance=g.allowance - layout.steps))
+        if layout.phase == Phase.TERMS:
+            return self._apply_trade(items)
         self._pre.items = items
-        h = self._header._replace(phase=layout.phase)
-        code = Code.OK
-        while h.phase != Phase.FETCH:
-            if h.phase == Phase.SCAN:
-                self._scan()
-                h = h._replace(phase=Phase.FETCH)
-            else:
-                h, code = STEPS[Phase(h.phase)](h, self._view, self._pre, self.rules)
-        self._header = h
+        h, code = STEPS[layout.phase](self._header._replace(phase=layout.phase), self._view, self._pre, self.rules)
+        if h.phase == Phase.SCAN:
+            self._scan()
+        self._header = h._replace(phase=Phase.FETCH)
         return code
+
+    def _apply_trade(self, items: tuple[int, ...]) -> Code:
+        """TERMS, MAKER, TAKER and COMMIT in one."""
+        trade, code = terms.compute_terms(self._view, items, self.rules)
+        if trade is None:
+            return code
+        for is_maker in (True, False):
+            code = margin.check(self._view, trade, is_maker, self.rules)
+            if code != Code.OK:
+                return code
+        commit.apply_trade(self._view, trade)
+        return Code.OK
 
     @property
     def is_admitted(self) -> bool:
@@ -139,19 +147,10 @@ class Leap:
             outcomes += self.apply_rows(decode_frame(frame.data) or b"")
         return outcomes
 
-    # -- margin
-
-    def _compute_margin(self, cash: int, positions: Sequence[Position], markets: Sequence[Market]) -> Margin:
-        """By the table where it has every series of the account, which it has but for those first traded since the mark."""
-        if markets is self._markets:
-            try:
-                return self._table.compute_margin(cash, positions)
-            except KeyError:
-                pass
-        return compute_margin(cash, positions, markets)
+    # -- the scan
 
     def _refresh(self) -> None:
-        """Brings book and table up to date with accounts and markets."""
+        """Brings the book up to date with the accounts."""
         for index in self.changed:
             account = self.state.get_account(index)
             if self.state.get_word(index >> 8) >> (index & 255) & 1:
@@ -161,14 +160,12 @@ class Leap:
                 self._book.remove_account(index)
                 self._held.discard(index)
         self.changed.clear()
-        self._markets = self.state.markets
-        self._table = RiskTable(self._book.series, self._markets)
 
     def _scan(self) -> None:
         """The whole scan of a mark."""
         self._refresh()
         g = self.state.globals
-        margins = self._book.compute_margins(self._table)
+        margins = self._book.compute_margins(RiskTable(self._book.series, self.state.markets))
         steps = self._count_steps()
         self._apply_flags(margins)
         self.state.put_globals(g._replace(cursor=0, allowance=g.allowance - steps))
@@ -183,8 +180,8 @@ class Leap:
             index = int(accounts[at])
             account = self.state.get_account(index)
             maintenance, has_short = int(margins.maintenance[at]), bool(margins.has_short[at])
-            margin = Margin(int(margins.equity[at]), maintenance, 0, has_short, account.cash)
-            after = scan.compute_flag(account, margin, self.state.globals.marks)
+            risk = Margin(int(margins.equity[at]), maintenance, 0, has_short, account.cash)
+            after = scan.compute_flag(account, risk, self.state.globals.marks)
             if after is not account:
                 self._view.put_account(index, after)
                 (self._flagged.add if after.flag else self._flagged.discard)(index)

@@ -1,7 +1,7 @@
 """What every step shares: the preimages behind the header's hashes, the next source, the clock.
 
-A step is a function `(header, view, preimages, rules) -> (header, code)` in the module of its name under `protocol/steps/`, with its twin in
-`contracts/steps/`. It leaves the header's `state` alone: whoever runs the step puts the new root there.
+A step is a function `(header, view, preimages, rules) -> (header, code)` in the module of its name under `protocol/steps/`, with its
+twin in `contracts/steps/`. It leaves the header's `state` alone: whoever runs the step puts the new root there.
 """
 
 from collections.abc import Callable, Sequence

@@ -64,6 +64,11 @@ def compute_mark(series: int, market: Market) -> int | None:
     item = get_slice(market, expiry)
     if item is None:
         return None
+    return _compute_slice_mark(strike, is_call, item)
+
+
+@lru_cache(maxsize=1 << 14)
+def _compute_slice_mark(strike: int, is_call: int, item: Slice) -> int:
     surface = compute_surface(item)
     strike = min(max(strike, 1), MAX_PRICE)
     return compute_price(surface.forward, strike, compute_surface_v(surface, strike))[1 - is_call]

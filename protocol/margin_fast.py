@@ -26,7 +26,7 @@ from protocol.margin import (
 )
 from protocol.pricing import MAX_PRICE, MAX_V
 from protocol.pricing_fast import compute_ln_ratios, compute_time_values
-from protocol.series import Series, decode_series
+from protocol.series import UNDERLYING_SHIFT, Series, decode_series
 from protocol.svi import Surface, compute_surface
 from protocol.svi_fast import compute_surfaces_v
 from protocol.types import LOTS_PER_UNIT, MAX_ACCOUNT_LOTS, MAX_LOTS, MAX_POSITIONS, Market, Position
@@ -37,7 +37,6 @@ Bools = NDArray[np.bool_]
 MARK = SCENARIOS
 MINIMUM = SCENARIOS + 1
 WIDTH = SCENARIOS + 4
-UNDERLYING_SHIFT = 89  # of a packed series
 CAPACITIES = (2, 4, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96, MAX_POSITIONS)  # of padded rows of positions
 EMPTY_SURFACE = Surface(1, 0, 0, 0, 0, 0)
 PRICED = (
@@ -125,6 +124,8 @@ class RiskTable:
             end = bisect_left(positions, ((underlying + 1) << UNDERLYING_SHIFT,), start)
             part = positions[start:end]
             lots = np.array([item[1] for item in part], dtype=np.int64)
+            if int(np.abs(lots).sum()) > MAX_ACCOUNT_LOTS:
+                raise ValueError("positions out of bounds: sums could wrap")
             index = [2 * self.rows[series] + (count < 0) for series, count in part]
             sums = (lots @ self.values[index]).tolist()
             equity += sums[MARK]

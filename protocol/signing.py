@@ -1,7 +1,8 @@
 """Who signed what: EIP-712 digests and their recovery.
 
 Digests are packed by hand, which is several times faster than a general encoder; the tests hold them against eth-account.
-Recovery accepts what L1's `ecrecover` accepts and, beyond that, asks for `v` 27 or 28 and `s` in the lower half, so that a signature has one form.
+Recovery accepts what L1's `ecrecover` accepts and, beyond that, asks for `v` 27 or 28 and `s` in the lower half, so that a signature
+has one form.
 """
 
 from coincurve import PublicKey

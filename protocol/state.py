@@ -1,6 +1,7 @@
 """The state: plain structs off-chain, one Merkle root on L1.
 
-`root = H(globals leaf, rest)`; `rest` has four places: markets, bitmap words, accounts, outbox. Hashing is deferred until a root is asked for.
+`root = H(globals leaf, rest)`; `rest` has four places: markets, bitmap words, accounts, outbox. Hashing is deferred until a root is
+asked for.
 """
 
 from enum import IntEnum
@@ -72,6 +73,7 @@ class State:
         self._order_trees: dict[int, Tree] = {}
         self._positions_hashes: dict[int, tuple[tuple[Position, ...], bytes]] = {}
         self._dirty_accounts: set[int] = set()
+        self._dirty_orders: set[tuple[int, int]] = set()
         self._markets_root: bytes | None = None
 
     def copy(self) -> "State":
@@ -89,6 +91,7 @@ class State:
         twin._order_trees = {index: tree.copy() for index, tree in self._order_trees.items()}
         twin._positions_hashes = dict(self._positions_hashes)
         twin._dirty_accounts = set(self._dirty_accounts)
+        twin._dirty_orders = set(self._dirty_orders)
         twin._markets_root = self._markets_root
         return twin
 
@@ -124,9 +127,8 @@ class State:
             slots = self.orders[index] = {}
             self._order_trees[index] = Tree(self.params.slot_depth)
         slots[slot] = value
-        # the order's leaf is hashed with the account's, when a root is asked for
+        self._dirty_orders.add((index, slot))
         self._dirty_accounts.add(index)
-        self._order_trees[index].set_leaf(slot, compute_order_leaf(value))
 
     def get_word(self, index: int) -> int:
         return self.words.get(index, 0)
@@ -160,6 +162,7 @@ class State:
 
     def get_orders_root(self, index: int) -> bytes:
         """Root of an account's order slots."""
+        self._flush_orders()
         tree = self._order_trees.get(index)
         return EMPTY_ROOTS[self.params.slot_depth] if tree is None else tree.get_root()
 
@@ -198,6 +201,7 @@ class State:
 
     def prove_order(self, index: int, slot: int) -> list[bytes]:
         """Siblings of an order slot inside its account."""
+        self._flush_orders()
         tree = self._order_trees.get(index)
         if tree is None:
             return list(EMPTY_ROOTS[: self.params.slot_depth])
@@ -206,6 +210,11 @@ class State:
     def prove_withdrawal(self, index: int) -> list[bytes]:
         """What the vault asks for: the outbox path, then the globals' leaf."""
         return [*self.prove(Place.OUTBOX, index), compute_globals_leaf(self.globals)]
+
+    def _flush_orders(self) -> None:
+        for index, slot in self._dirty_orders:
+            self._order_trees[index].set_leaf(slot, compute_order_leaf(self.orders[index][slot]))
+        self._dirty_orders.clear()
 
     def _flush_accounts(self) -> None:
         for index in self._dirty_accounts:

@@ -1,7 +1,7 @@
 """The witness of a step: what L1 needs to re-run it, recorded by running it.
 
-A step's arguments on L1 are the header, the step's own inputs (`ARGUMENTS`, `get_inputs`), and then, for each kind in its `TOUCHES`, the struct with its
-siblings. A step that ends early touches fewer: the rest is filled with empty values, which its twin does not look at.
+A step's arguments on L1 are the header, the step's own inputs (`ARGUMENTS`, `get_inputs`), and then, for each kind in its `TOUCHES`, the
+struct with its siblings. A step that ends early touches fewer: the rest is filled with empty values, which its twin does not look at.
 """
 
 from typing import NamedTuple
@@ -109,7 +109,7 @@ class Recorder:
         self.outbox = (index, owner, amount)
 
     def prove(self, kinds: tuple[str, ...]) -> list[object]:
-        """The touched structs as they were, each with its siblings in the tree that the touches before it leave behind; then all is written.
+        """The touched structs as they were, each with its siblings in the tree that the touches before it leave; then all is written.
 
         That is how L1 folds: one leaf after the other, each proven against the root that the last fold gave.
         """

@@ -67,6 +67,16 @@ class Scribe:
         self._message_start = 0
         self._frames: list[Frame] = []
 
+    @property
+    def rows_size(self) -> int:
+        """Bytes of the open frame's rows."""
+        return sum(map(len, self._rows))
+
+    @property
+    def signatures_size(self) -> int:
+        """Bytes of the open frame's signatures."""
+        return len(self._signatures)
+
     # -- rows
 
     def add(self, items: Sequence[int], signatures: bytes = b"") -> None:

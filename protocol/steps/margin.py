@@ -2,8 +2,8 @@
 
 from protocol.codes import Code
 from protocol.machine import Preimages, next_row
-from protocol.margin import check_trade, get_slice, is_stale
-from protocol.positions import apply_lots, get_lots, is_bounded
+from protocol.margin import check_trade, get_slice
+from protocol.positions import apply_lots, get_lots
 from protocol.rules import Rules
 from protocol.series import decode_series
 from protocol.state import View
@@ -36,32 +36,34 @@ def check_opening(series: int, a: Account, markets: tuple[Market, Market]) -> Co
     return Code.OK
 
 
-def check_side(trade: Trade, a: Account, markets: tuple[Market, Market], clock: int, is_maker: bool, rules: Rules) -> Code:
+def check_side(index: int, trade: Trade, a: Account, markets: tuple[Market, Market], clock: int, is_maker: bool, rules: Rules) -> Code:
     """Bounds first, so that what follows cannot overflow on L1; then margin."""
-    after = compute_side(trade, a, is_maker)
     code = check_opening(trade.series, a, markets)
     if code != Code.OK:
         return code
-    if not is_bounded(after.positions):
+    risk = rules.kernel.compute_side(index, a, compute_side(trade, a, is_maker), trade.series, markets)
+    if not risk.is_bounded:
         return Code.POSITIONS
-    compute_margin = rules.kernel.compute_margin
-    before, then = compute_margin(a.cash, a.positions, markets), compute_margin(after.cash, after.positions, markets)
-    stale = is_stale(after.positions, markets, clock, rules.params.mark_max_age_s)
-    return check_trade(before, then, bool(a.flag), stale)
+    is_stale = any(clock - markets[of].mark_time > rules.params.mark_max_age_s for of in risk.held)
+    return check_trade(risk.before, risk.after, bool(a.flag), is_stale)
+
+
+def check(view: View, trade: Trade, is_maker: bool, rules: Rules) -> Code:
+    """Of one side."""
+    # READ
+    g = view.get_globals()
+    index = trade.maker if is_maker else trade.taker
+    a = view.get_account(index)
+    markets = view.get_markets()
+    # CHECK
+    return check_side(index, trade, a, markets, g.clock, is_maker, rules)
 
 
 def step(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, Code]:
     """The same for both sides; the phase says which."""
-    trade = pre.trade
-    assert trade is not None
+    assert pre.trade is not None
     is_maker = h.phase == Phase.MAKER
-    # READ
-    g = view.get_globals()
-    a = view.get_account(trade.maker if is_maker else trade.taker)
-    markets = view.get_markets()
-    # CHECK
-    code = check_side(trade, a, markets, g.clock, is_maker, rules)
+    code = check(view, pre.trade, is_maker, rules)
     if code != Code.OK:
         return next_row(h), code
-    # WRITE
     return h._replace(phase=Phase.TAKER if is_maker else Phase.COMMIT), Code.OK

@@ -3,7 +3,7 @@
 from protocol.codec.frames import compute_chunk_hashes, compute_signature_chunks
 from protocol.codes import Code
 from protocol.machine import Preimages, next_row
-from protocol.operations import FLAG_BUY, FLAG_CALL
+from protocol.operations import FLAG_CALL
 from protocol.rules import Rules
 from protocol.series import EXPIRY_BITS, MAX_STRIKE, STRIKE_UNIT, encode_series
 from protocol.signing import compute_order_digest, get_signature
@@ -54,34 +54,29 @@ def compute_digest(items: tuple[int, ...], a: Account, rules: Rules) -> bytes:
     return compute_order_digest(rules.domain, terms)
 
 
-def step(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, Code]:
+def apply(view: View, items: tuple[int, ...], signature: bytes | None, rules: Rules) -> Code:
     """The slot is the nonce modulo the slots; a nonce registers only above its slot's, so no order lives twice."""
-    tag, index, underlying, expiry, cents, price, lots, nonce, valid_until = pre.items
-    signature = get_signature(pre.signatures, h.signature)
-    h = next_row(h)._replace(signature=h.signature + 1)
+    tag, index, underlying, expiry, cents, price, lots, nonce, valid_until = items
     # READ
     g = view.get_globals()
     if index >= g.accounts:
-        return h, Code.ACCOUNT
+        return Code.ACCOUNT
     a = view.get_account(index)
     slot = nonce & rules.params.order_slots - 1
     o = view.get_order(index, slot)
     # CHECK
-    code = check_terms(pre.items, g, o)
+    code = check_terms(items, g, o)
     if code != Code.OK:
-        return h, code
-    if rules.kernel.get_signer(compute_digest(pre.items, a, rules), signature) != a.owner:
-        return h, Code.SIGNATURE
+        return code
+    if rules.kernel.get_signer(compute_digest(items, a, rules), signature) != a.owner:
+        return Code.SIGNATURE
     # WRITE
-    order = Order(
-        nonce=nonce,
-        generation=a.generation,
-        series=encode_series(underlying, expiry, cents * STRIKE_UNIT, tag >> 4 & FLAG_CALL),
-        is_buy=tag >> 4 >> (FLAG_BUY - 1),
-        price=price,
-        lots=lots,
-        valid_until=valid_until,
-        filled=0,
-    )
-    view.put_order(index, slot, order)
-    return h, Code.OK
+    series = encode_series(underlying, expiry, cents * STRIKE_UNIT, tag >> 4 & FLAG_CALL)
+    view.put_order(index, slot, Order(nonce, a.generation, series, tag >> 5, price, lots, valid_until, 0))
+    return Code.OK
+
+
+def step(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, Code]:
+    """Takes the next signature, whatever becomes of the order."""
+    code = apply(view, pre.items, get_signature(pre.signatures, h.signature), rules)
+    return next_row(h)._replace(signature=h.signature + 1), code

@@ -5,9 +5,9 @@ from protocol.fixed_point import div_up
 from protocol.machine import Preimages, next_row
 from protocol.margin import compute_mark, get_slice
 from protocol.rules import Rules
-from protocol.series import decode_series
+from protocol.series import UNDERLYING_SHIFT, decode_series
 from protocol.state import View
-from protocol.types import LOTS_PER_UNIT, Account, Globals, Header, Market, Order, Phase, Slice, Trade, compute_trade_hash
+from protocol.types import LOTS_PER_UNIT, Account, Header, Market, Order, Phase, Slice, Trade, compute_trade_hash
 
 ARGUMENTS = ("uint256[]",)  # items
 TOUCHES = ("globals", "markets", "account", "order", "account", "order")
@@ -65,32 +65,38 @@ def _compute_trade(items: tuple[int, ...], m: Order, item: Slice | None) -> Trad
     return Trade(maker, maker_slot, taker, taker_slot, m.series, maker_lots, m.price, compute_fee(forward, m.price, lots))
 
 
-def step(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, Code]:
-    """Writes nothing: the trade goes on to its margin steps in the scratch."""
-    _, maker_index, maker_slot, taker_index, taker_slot, lots = pre.items
+def compute_terms(view: View, items: tuple[int, ...], rules: Rules) -> tuple[Trade | None, Code]:
+    """The trade that the row stands for, if two live orders agree on it."""
+    _, maker_index, maker_slot, taker_index, taker_slot, lots = items
     # READ
-    g: Globals = view.get_globals()
+    g = view.get_globals()
     if maker_index >= g.accounts or taker_index >= g.accounts:
-        return next_row(h), Code.ACCOUNT
+        return None, Code.ACCOUNT
     if maker_index == taker_index:
-        return next_row(h), Code.SELF_TRADE
+        return None, Code.SELF_TRADE
     if maker_slot >= rules.params.order_slots or taker_slot >= rules.params.order_slots:
-        return next_row(h), Code.ORDER
+        return None, Code.ORDER
     markets = view.get_markets()
     maker, m = view.get_account(maker_index), view.get_order(maker_index, maker_slot)
     taker, t = view.get_account(taker_index), view.get_order(taker_index, taker_slot)
     # CHECK
     if maker.owner == taker.owner:
-        return next_row(h), Code.SELF_TRADE
+        return None, Code.SELF_TRADE
     code = check_orders(m, t, maker, taker, lots, g.clock)
     if code != Code.OK:
-        return next_row(h), code
-    series = decode_series(m.series)
-    market = markets[series.underlying]
+        return None, code
+    market = markets[m.series >> UNDERLYING_SHIFT]
     code = check_price(m.series, m.price, market, g.clock)
     if code != Code.OK:
+        return None, code
+    # COMPUTE
+    return _compute_trade(items, m, get_slice(market, decode_series(m.series).expiry)), Code.OK
+
+
+def step(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, Code]:
+    """Writes nothing: the trade goes on to its margin steps in the scratch."""
+    trade, code = compute_terms(view, pre.items, rules)
+    if trade is None:
         return next_row(h), code
-    # WRITE
-    trade = _compute_trade(pre.items, m, get_slice(market, series.expiry))
     pre.trade = trade
     return h._replace(phase=Phase.MAKER, scratch=compute_trade_hash(trade)), Code.OK

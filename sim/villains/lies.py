@@ -4,7 +4,7 @@ A lie lives in a claim. Whoever traces an epoch with such a table claims what it
 `bait` says what must be posted for the lie to matter: rows that honest nodes skip with a reason code.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from types import MappingProxyType
@@ -13,12 +13,13 @@ from typing import Any
 from protocol.codec.rows import decode_row
 from protocol.codes import Code
 from protocol.keccak import keccak
+from protocol.kernel import ReferenceKernel, SideRisk
 from protocol.machine import Preimages, StepFunction
 from protocol.margin import Margin
-from protocol.rules import Kernel, Rules
+from protocol.rules import Rules
 from protocol.state import View
 from protocol.steps import STEPS, deposit, fetch, inflate, margin, mark, order, scan, terms, withdraw
-from protocol.types import MAX_LOTS, VAULT_AUTHORITY, Account, Header, Order, Phase
+from protocol.types import MAX_LOTS, VAULT_AUTHORITY, Account, Header, Market, Order, Phase, Position
 
 LOOT = 1_000_000_000_000  # a million USD
 
@@ -47,6 +48,22 @@ class Lie:
     steps: Mapping[Phase, StepFunction]
 
 
+class _BlindKernel(ReferenceKernel):
+    """Takes every signature for that of the next in `signers`, and every account for one without risk."""
+
+    def __init__(self, *signers: int) -> None:
+        self._signers = iter(signers)
+
+    def get_signer(self, digest: bytes, signature: bytes | None) -> int:
+        return next(self._signers)
+
+    def compute_margin(self, cash: int, positions: Sequence[Position], markets: Sequence[Market]) -> Margin:
+        return Margin(0, 0, 0, True, cash)
+
+    def compute_side(self, index: int, before: Account, after: Account, series: int, markets: Sequence[Market]) -> SideRisk:
+        return SideRisk(self.compute_margin(before.cash, (), ()), self.compute_margin(after.cash, (), ()), True, frozenset())
+
+
 class _Disguise:
     """A view that answers one question falsely; everything else is the view's own."""
 
@@ -70,7 +87,7 @@ def _mint(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, 
 def _forge_signature(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, Code]:
     """Every order is signed by whom it names."""
     owner = view.get_account(pre.items[1]).owner
-    return order.step(h, view, pre, replace(rules, kernel=Kernel(get_signer=lambda _digest, _signature: owner)))
+    return order.step(h, view, pre, replace(rules, kernel=_BlindKernel(owner)))
 
 
 def _overfill(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, Code]:
@@ -84,8 +101,7 @@ def _overfill(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Head
 
 def _waive_margin(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, Code]:
     """Nobody needs any margin."""
-    kernel = Kernel(compute_margin=lambda cash, _positions, _markets: Margin(0, 0, 0, True, cash))
-    return margin.step(h, view, pre, replace(rules, kernel=kernel))
+    return margin.step(h, view, pre, replace(rules, kernel=_BlindKernel()))
 
 
 def _overpay(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, Code]:
@@ -103,14 +119,12 @@ def _overpay(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Heade
 
 def _spare(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, Code]:
     """Whoever the scan visits is well."""
-    kernel = Kernel(compute_margin=lambda cash, _positions, _markets: Margin(0, 0, 0, True, cash))
-    return scan.step(h, view, pre, replace(rules, kernel=kernel))
+    return scan.step(h, view, pre, replace(rules, kernel=_BlindKernel()))
 
 
 def _forge_mark(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, Code]:
     """Every mark is signed by the first oracles in the list."""
-    oracles = iter(rules.oracles)
-    return mark.step(h, view, pre, replace(rules, kernel=Kernel(get_signer=lambda _digest, _signature: next(oracles))))
+    return mark.step(h, view, pre, replace(rules, kernel=_BlindKernel(*rules.oracles)))
 
 
 def _invent_deposit(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, Code]:

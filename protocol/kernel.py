@@ -1,0 +1,50 @@
+"""The costly pure functions of the steps, so that a leap can bring faster ones that give the same, bit for bit."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
+
+from protocol.margin import Margin, compute_margin
+from protocol.positions import is_bounded
+from protocol.series import decode_series
+from protocol.signing import get_signer
+from protocol.types import Account, Market, Position
+
+
+class SideRisk(NamedTuple):
+    """What a trade does to one account: margin before and after, whether what it then holds is bounded, and in which underlyings."""
+
+    before: Margin
+    after: Margin
+    is_bounded: bool
+    held: frozenset[int]
+
+
+class Kernel(Protocol):
+    """`index` is only a name for the account, by which results may be remembered."""
+
+    @property
+    def get_signer(self) -> Callable[[bytes, bytes | None], int]: ...
+
+    def compute_margin(self, cash: int, positions: Sequence[Position], markets: Sequence[Market]) -> Margin: ...
+
+    def compute_side(self, index: int, before: Account, after: Account, series: int, markets: Sequence[Market]) -> SideRisk: ...
+
+
+class ReferenceKernel:
+    """The definitions themselves."""
+
+    get_signer = staticmethod(get_signer)
+    compute_margin = staticmethod(compute_margin)
+
+    def compute_side(self, index: int, before: Account, after: Account, series: int, markets: Sequence[Market]) -> SideRisk:
+        """`series` is the one that is traded: nothing else differs between the two."""
+        del index, series
+        return SideRisk(
+            self.compute_margin(before.cash, before.positions, markets),
+            self.compute_margin(after.cash, after.positions, markets),
+            is_bounded(after.positions),
+            frozenset(decode_series(item).underlying for item, _ in after.positions),
+        )
+
+
+REFERENCE = ReferenceKernel()

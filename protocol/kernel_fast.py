@@ -1,0 +1,117 @@
+"""The kernel that remembers: between two marks an account's risk changes only by what it trades.
+
+Per account and underlying the 16 scenario sums, the value at the marks and the short minimum are kept as one row of 18 integers; a trade
+adds a multiple of its series' row. Rows of all series that were seen are repriced in one vectorized call when the markets change.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from protocol.kernel import SideRisk
+from protocol.margin import SCENARIOS, Margin, compute_initial, get_risk
+from protocol.margin_fast import RiskTable
+from protocol.positions import get_lots
+from protocol.series import UNDERLYING_SHIFT, decode_series
+from protocol.signing import get_signer
+from protocol.types import MAX_ACCOUNT_LOTS, MAX_LOTS, MAX_POSITIONS, Account, Market, Position
+
+WIDTH = SCENARIOS + 2  # scenario sums, value at the marks, short minimum
+Row = list[int]
+NO_ROW: Row = [0] * WIDTH
+
+
+class _Summary(NamedTuple):
+    """Of one account's positions."""
+
+    positions: tuple[Position, ...]
+    rows: dict[int, Row]  # by underlying, also for one that is no longer held
+    counts: dict[int, int]  # positions by underlying
+    shorts: int
+    size: int  # sum of |lots|
+
+    def compute_margin(self, cash: int) -> Margin:
+        """As `margin.compute_margin` does."""
+        equity, maintenance = cash, 0
+        for row in self.rows.values():
+            equity += row[SCENARIOS]
+            maintenance += max(-min(row[:SCENARIOS]), row[SCENARIOS + 1], 0)
+        has_short = self.shorts > 0
+        return Margin(equity, maintenance, compute_initial(maintenance, has_short), has_short, cash)
+
+
+class FastKernel:
+    """Give each state one of its own: accounts are remembered by index."""
+
+    def __init__(self, get_signer: Callable[[bytes, bytes | None], int] = get_signer) -> None:
+        self.get_signer = get_signer
+        self._markets: Sequence[Market] = ()
+        self._rows: dict[int, tuple[Row, Row]] = {}  # series -> of a long and of a short lot
+        self._summaries: dict[int, tuple[_Summary, _Summary]] = {}  # as last seen before and after a trade
+
+    def compute_margin(self, cash: int, positions: Sequence[Position], markets: Sequence[Market]) -> Margin:
+        """By the rows of the markets."""
+        self._see(markets)
+        return self._summarize(tuple(positions)).compute_margin(cash)
+
+    def compute_side(self, index: int, before: Account, after: Account, series: int, markets: Sequence[Market]) -> SideRisk:
+        """The remembered row of the account plus what the trade adds to it."""
+        self._see(markets)
+        summary = self._get_summary(index, before.positions)
+        then = self._shift(summary, after.positions, series)
+        self._summaries[index] = (summary, then)
+        is_bounded = (
+            len(then.positions) <= MAX_POSITIONS and then.size <= MAX_ACCOUNT_LOTS and abs(get_lots(then.positions, series)) <= MAX_LOTS
+        )
+        held = frozenset(of for of, count in then.counts.items() if count)
+        return SideRisk(summary.compute_margin(before.cash), then.compute_margin(after.cash), is_bounded, held)
+
+    def _see(self, markets: Sequence[Market]) -> None:
+        if markets is self._markets:
+            return
+        self._markets = markets
+        self._summaries.clear()
+        listed = {(of, item.expiry) for of, market in enumerate(markets) for item in market.slices}
+        table = RiskTable([item for item in self._rows if decode_series(item)[:2] in listed], markets)
+        values = table.values[:, :WIDTH].tolist()
+        self._rows = {item: (values[2 * row], values[2 * row + 1]) for item, row in table.rows.items()}
+
+    def _get_rows(self, series: int) -> tuple[Row, Row]:
+        found = self._rows.get(series)
+        if found is None:
+            risk = get_risk(series, self._markets)
+            found = self._rows[series] = ([*risk.changes, risk.down, 0], [*risk.changes, risk.up, -risk.minimum])
+        return found
+
+    def _get_summary(self, index: int, positions: tuple[Position, ...]) -> _Summary:
+        for summary in self._summaries.get(index, ()):
+            if summary.positions is positions or summary.positions == positions:
+                return summary
+        return self._summarize(positions)
+
+    def _summarize(self, positions: tuple[Position, ...]) -> _Summary:
+        rows: dict[int, Row] = {}
+        counts: dict[int, int] = {}
+        shorts = size = 0
+        for series, lots in positions:
+            of = series >> UNDERLYING_SHIFT
+            row = self._get_rows(series)[lots < 0]
+            rows[of] = [total + lots * value for total, value in zip(rows.get(of, NO_ROW), row, strict=True)]
+            counts[of] = counts.get(of, 0) + 1
+            shorts += lots < 0
+            size += abs(lots)
+        return _Summary(positions, rows, counts, shorts, size)
+
+    def _shift(self, summary: _Summary, positions: tuple[Position, ...], series: int) -> _Summary:
+        old, new = get_lots(summary.positions, series), get_lots(positions, series)
+        of = series >> UNDERLYING_SHIFT
+        long, short = self._get_rows(series)
+        row, was = (short if new < 0 else long), (short if old < 0 else long)
+        total = summary.rows.get(of, NO_ROW)
+        if row is was:
+            change = new - old
+            shifted = [x + change * y for x, y in zip(total, row, strict=True)]
+        else:
+            shifted = [x + new * y - old * z for x, y, z in zip(total, row, was, strict=True)]
+        counts = {**summary.counts, of: summary.counts.get(of, 0) + (new != 0) - (old != 0)}
+        shorts = summary.shorts + (new < 0) - (old < 0)
+        return _Summary(positions, {**summary.rows, of: shifted}, counts, shorts, summary.size + abs(new) - abs(old))
