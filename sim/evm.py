@@ -172,6 +172,16 @@ class Evm:
         """A block so many seconds later."""
         self.set_time(self.timestamp + seconds)
 
+    # ---- states
+
+    def take_snapshot(self) -> Any:
+        """The state of all accounts, for `restore`; time stays what it is."""
+        return self._evm.snapshot()
+
+    def restore(self, snapshot: Any) -> None:
+        """Back to that state. Snapshots nest; each is good for once."""
+        self._evm.revert(snapshot)
+
     # ---- accounts
 
     def create_account(self, wealth_wei: int = WEALTH_WEI) -> str:

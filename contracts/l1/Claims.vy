@@ -80,6 +80,7 @@ B: constant(uint256) = 2
 MAX_GAS_PRICE: constant(uint256) = 50 * 10**9  # wei; what work is paid for at most
 TX_GAS: constant(uint256) = 21000
 BYTE_GAS: constant(uint256) = 16
+CREDIT_GAS: constant(uint256) = 15000  # what comes after the meter is read
 MASK_64: constant(uint256) = 2**64 - 1
 MASK_32: constant(uint256) = 2**32 - 1
 MASK_16: constant(uint256) = 2**16 - 1
@@ -790,9 +791,9 @@ def _kill(claim_id: bytes32, p: Position) -> Position:
 @internal
 def _credit(claim_id: bytes32, gas_start: uint256):
     """
-    @notice 125 % of the work of this call, for when the claim is final. The rest of this function is what it does not meter.
+    @notice 125 % of the work of this call, for when the claim is final.
     """
-    gas: uint256 = TX_GAS + BYTE_GAS * len(msg.data) + gas_start - msg.gas
+    gas: uint256 = TX_GAS + BYTE_GAS * len(msg.data) + gas_start - msg.gas + CREDIT_GAS
     amount: uint256 = gas * min(tx.gasprice, MAX_GAS_PRICE) * 5 // 4
     self.work[claim_id][msg.sender] += amount
     self.work_total[claim_id] += amount

@@ -1,7 +1,7 @@
 """A deployment on the in-process chain with a toy machine, and the parties of a dispute.
 
-Everything goes through the contracts' public doors. The toy (`ToyStep.vy`) stands in for the exchange's steps, so that a test can choose how long a
-run is and where a liar leaves it.
+Everything goes through the contracts' public doors. The toy (`ToyStep.vy`) stands in for the exchange's steps, so that a test can
+choose how long a run is and where a liar leaves it.
 """
 
 import random
@@ -14,7 +14,7 @@ from typing import Any
 from contracts import Artifact, load_artifact
 from contracts.build import compile_artifact
 from protocol.codec.frames import Frame, encode_payload
-from protocol.keccak import ZERO, encode_array, encode_word, encode_words, keccak
+from protocol.keccak import ZERO, encode_word, keccak
 from protocol.types import Header, Phase, compute_header_leaf, encode_header
 from sim.evm import Contract, Evm, Result, compute_create_address
 
@@ -116,7 +116,14 @@ class World:
         self.inbox = evm.deploy(self.deployer, load_artifact("Inbox"), self.sequencer, vault, *delays, self.batch_depth)
         clocks = (t.entry_s, t.censorship_s, t.grace_s)
         self.claims = evm.deploy(
-            self.deployer, load_artifact("Claims"), self.inbox.address, self.judge.address, GENESIS_ROOT, self.height, *clocks, self.stake_wei
+            self.deployer,
+            load_artifact("Claims"),
+            self.inbox.address,
+            self.judge.address,
+            GENESIS_ROOT,
+            self.height,
+            *clocks,
+            self.stake_wei,
         )
         self.vault = evm.deploy(self.deployer, load_artifact("Vault"), self.token.address, self.inbox.address, self.claims.address, 9, 4)
         self.genesis: bytes = evm.call(self.claims, "GENESIS")
@@ -244,16 +251,6 @@ class World:
     def pass_close(self, parent: bytes) -> None:
         """To the moment when entry closes."""
         self.evm.set_time(max(self.evm.timestamp, self.get_position(parent)["close"]))
-
-
-def encode_step_answer(header: Header, code: int) -> bytes:
-    """17 words."""
-    return encode_header(header) + encode_words((code,))
-
-
-def compute_message_leaf(words: Sequence[bytes]) -> bytes:
-    """Hash of a list of hashes."""
-    return keccak(encode_array(list(words)))
 
 
 def deploy_toy(evm: Evm, deployer: str, name: str, *args: Any) -> Contract:
