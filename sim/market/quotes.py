@@ -1,8 +1,9 @@
 """Quotes of options, in US dollars, whatever they were recorded in.
 
-The format read is Tardis.dev's `options_chain`: one row a change of one instrument's best bid and ask. Two conventions of price occur in one file:
+The format read is Tardis.dev's `options_chain`: one row a change of one instrument's best bid and ask. Two conventions of price occur
+in one file:
 
-- inverse (`BTC-2DEC20-19500-C`): prices in coin a coin; in dollars they are times the forward of that expiry (`underlying_price`);
+- inverse (`BTC-2DEC20-19500-C`): prices in coin a coin, in dollars times the forward of that expiry (`underlying_price`);
 - linear (`BTC_USDC-27JUN25-100000-C`): prices are dollars already.
 
 Implied volatilities are in percent. Times are microseconds since 1970, or ISO dates in UTC.

@@ -1,7 +1,7 @@
 """SVI slices fitted to implied volatilities, as the integers that a MARK carries.
 
-Raw SVI (Gatheral 2004), w(k) = a + b (rho (k - m) + sqrt((k - m)**2 + sigma**2)), by least squares on total variance. The fit runs in floats: only its
-rounded result is signed, and from there on everything is integers.
+Raw SVI (Gatheral 2004), w(k) = a + b (rho (k - m) + sqrt((k - m)**2 + sigma**2)), by least squares on total variance. The fit runs in
+floats: only its rounded result is signed, and from there on everything is integers.
 """
 
 from collections.abc import Sequence
