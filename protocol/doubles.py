@@ -1,8 +1,8 @@
 """Integers through doubles, exactly: the only place of the protocol where floating point occurs.
 
-A double holds every integer up to 2**53, so a sum of products that stays below is exact in whatever order it is taken. A quotient or a root
-of wider integers, estimated by a few IEEE 754 operations (which round the same everywhere), is off by at most one; the integer
-remainder, exact modulo 2**64 and small, tells which way. Integers go in and come out: no result depends on a rounding.
+A double holds every integer up to 2**53, so a sum of products that stays below is exact in whatever order it is taken. A root of a
+wider integer, estimated in doubles, is off by at most one; the integer remainder, exact modulo 2**64 and small, tells which way.
+Integers go in and come out: no result depends on a rounding.
 """
 
 import numpy as np
@@ -17,18 +17,6 @@ EXACT = 1 << 53  # integers up to here are doubles
 MANTISSA_BITS = 52  # of a double, below its exponent
 EXPONENT_BIAS = 1023
 BLOCK = 10_240  # rows gathered at a time: 1.6 MB, inside the second-level cache
-
-
-def div(a: Ints, b: Ints) -> Ints:
-    """floor(a 2**38 / b) for 0 <= a < 2**43, 0 < b < 2**44 and a result below 2**50."""
-    estimate = a.astype(np.float64)
-    estimate *= ONE
-    estimate /= b
-    quotient = estimate.astype(np.int64)
-    remainder = (a << Q) - quotient * b  # of magnitude below 2 b
-    quotient += remainder >= b
-    quotient -= remainder < 0
-    return quotient
 
 
 def compute_exponents(x: Ints) -> Ints:

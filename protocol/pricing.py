@@ -23,7 +23,7 @@ MAX_V = (8 << Q) - 1  # of sigma sqrt(T)
 MAX_RATIO_BITS = 10  # moneyness is clamped at 1024
 CUTOFF = -(29 << (Q - 2))  # d1 = -7.25: the time value is below 1e-13 of the forward
 MAX_SECONDS = 16 * YEAR_S  # of the Greeks' time to expiry
-MIN_GAMMA_V = 1 << 25  # gamma is capped as if v were 2**-13, a second at 70 % volatility
+MIN_GAMMA_V = 1 << 20  # gamma is capped as if v were 2**-18, a second at 2 % volatility
 DAY_HALF_S = 43_200
 
 EXP2 = (274877906944, -190530846171, 66032958747, -15256846218, 2643774953, -366404209, 42158133, -4006347, 257639)

@@ -1,15 +1,15 @@
 """`pricing` over arrays of int64, bit for bit; same names, plural.
 
-A product of two Q38 numbers may have 80 bits, so `mul` splits one factor at bit 19; `tests/pricing/test_bounds.py` shows that no
-intermediate passes 63 bits within the kernel's bounds. numpy wraps silently: callers stay within those bounds.
-Divisions go through `doubles`, which corrects their estimates.
+A product of two Q38 numbers may have 80 bits and a numerator 81, so `mul` splits one factor at bit 19 and `div` divides twice;
+`tests/pricing/test_bounds.py` shows that no intermediate passes 63 bits within the kernel's bounds. numpy wraps silently: callers
+stay within those bounds.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-from protocol.doubles import Ints, compute_exponents, div
+from protocol.doubles import Ints, compute_exponents
 from protocol.fixed_point import ONE, Q, div_down
 from protocol.pricing import (
     ATANH,
@@ -51,6 +51,17 @@ def mul(a: Ints, b: Ints) -> Ints:
     high += low
     high >>= HALF
     return high
+
+
+def div(a: Ints, b: Ints) -> Ints:
+    """floor(a 2**38 / b) by long division in two steps of 19 bits; 0 <= a < 2**43, 0 < b < 2**44."""
+    shifted = a << HALF
+    quotient = div_down(shifted, b)
+    shifted -= quotient * b
+    shifted <<= HALF
+    quotient <<= HALF
+    quotient += div_down(shifted, b)
+    return quotient
 
 
 def compute_polynomials(coefficients: tuple[int, ...], x: Ints) -> Ints:

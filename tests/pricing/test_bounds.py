@@ -31,10 +31,10 @@ class Audit:
         return high + (low >> HALF) >> HALF
 
     def div(self, name: str, a: int, b: int) -> int:
-        quotient = (a << Q) // b
-        assert quotient < 1 << 50, name  # the double's estimate is off by at most one below this
-        self.record(name, quotient, b, 2 * b)
-        return quotient
+        assert b > 0, name
+        first, rest = divmod(a << HALF, b)
+        self.record(name, a << HALF, first << HALF, rest << HALF)
+        return (first << HALF) + (rest << HALF) // b
 
     def polynomial(self, name: str, coefficients: tuple[int, ...], x: int) -> int:
         value = coefficients[-1]
