@@ -18,6 +18,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from protocol.codes import Code
 from protocol.rules import Rules
 from protocol.types import Phase
 from sim.twins import cases, risk_cases
@@ -42,6 +43,25 @@ KINDS: dict[str, MakeStart] = {
     "mark": risk_cases.make_mark,
     "scan": risk_cases.make_scan,
 }
+# What each step can answer. A random run that does not come to all of them is too short, or has a hole.
+REACHABLE: dict[str, tuple[Code, ...]] = {
+    "open": (Code.OK,),
+    "message": (Code.OK,),
+    "inflate": (Code.OK, Code.MALFORMED),
+    "fetch": (Code.OK, Code.MALFORMED, Code.ALLOWANCE),
+    "deposit": (Code.OK, Code.AUTHORITY, Code.ACCOUNT, Code.CASH),
+    "order": (Code.OK, Code.ACCOUNT, Code.SERIES, Code.LOTS, Code.PRICE, Code.EXPIRED, Code.NONCE, Code.SIGNATURE),
+    "terms": (
+        *(Code.OK, Code.ACCOUNT, Code.SELF_TRADE, Code.ORDER, Code.GENERATION, Code.EXPIRED, Code.SERIES, Code.SIDE),
+        *(Code.LIMIT, Code.LOTS, Code.OVERFILL, Code.BAND),
+    ),
+    "margin": (Code.OK, Code.STRIKE, Code.POSITIONS, Code.CASH, Code.FLAGGED, Code.STALE, Code.MARGIN),
+    "commit": (Code.OK,),
+    "cancel": (Code.OK, Code.ACCOUNT, Code.NONCE, Code.AUTHORITY, Code.SIGNATURE),
+    "withdraw": (Code.OK, Code.ACCOUNT, Code.NONCE, Code.AUTHORITY, Code.SIGNATURE, Code.FLAGGED, Code.STALE, Code.NOTHING_FREE),
+    "mark": (Code.OK, Code.SERIES, Code.QUORUM, Code.MARK_TIME, Code.MARK_SHAPE),
+    "scan": (Code.OK,),
+}
 FORGED = 0.25  # of the runs, each with its witness changed
 MAX_SHOWN = 3  # differences of one kind
 
@@ -64,6 +84,10 @@ class Tally:
         self.gas.append(outcome.gas)
         self.max_argument_bytes = max(self.max_argument_bytes, len(outcome.arguments))
         self.codes[outcome.code.name] = self.codes.get(outcome.code.name, 0) + 1
+
+    def get_unreached(self, name: str) -> list[str]:
+        """Codes that no run came to."""
+        return [code.name for code in REACHABLE[name] if code.name not in self.codes]
 
     def describe(self) -> dict[str, object]:
         """For the JSON; gas is a whole transaction's."""
@@ -144,7 +168,7 @@ def print_table(tallies: dict[str, Tally], seconds: float, seed: int) -> None:
         table.add_column(column, justify="left" if column in ("step", "codes") else "right")
     for name, tally in tallies.items():
         d = tally.describe()
-        codes = " ".join(tally.codes)
+        codes = " ".join([*tally.codes, *(f"[red]not {code}[/red]" for code in tally.get_unreached(name))])
         numbers = [f"{d[key]:,}" for key in ("runs", "mismatches", "typical_gas", "worst_gas", "forged_witnesses", "forged_reverts")]
         table.add_row(name, *numbers, codes, style="red" if tally.mismatches else None)
     console.print(table)
@@ -166,7 +190,8 @@ def main() -> int:
     started = time.monotonic()
     tallies = run_all(arguments.step or list(KINDS), arguments.n, arguments.seed)
     OUT.mkdir(exist_ok=True)
-    results = {"seed": arguments.seed, "n": arguments.n, "steps": {name: tally.describe() for name, tally in tallies.items()}}
+    steps = {name: {**tally.describe(), "unreached": tally.get_unreached(name)} for name, tally in tallies.items()}
+    results = {"seed": arguments.seed, "n": arguments.n, "steps": steps}
     (OUT / "twins.json").write_text(json.dumps(results, indent=1) + "\n")
     print_table(tallies, time.monotonic() - started, arguments.seed)
     return 1 if any(tally.mismatches for tally in tallies.values()) else 0

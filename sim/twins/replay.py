@@ -74,8 +74,8 @@ def decode_case(case: dict[str, Any]) -> Start:
     state.put_globals(Globals(*case["globals"]))
     first, second = (_decode_market(value) for value in _decode(case["markets"]))
     state.put_markets((first, second))
-    for index, (*head, positions) in case["accounts"]:
-        state.put_account(index, Account(*head, tuple((series, lots) for series, lots in positions)))
+    for index, (owner, cash, generation, nonce, flag, positions) in _decode(case["accounts"]):
+        state.put_account(index, Account(owner, cash, generation, nonce, flag, positions))
     for index, slot, order in case["orders"]:
         state.put_order(index, slot, Order(*order))
     for index, word in case["words"]:

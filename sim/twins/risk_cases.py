@@ -12,11 +12,11 @@ from protocol.series import decode_series
 from protocol.signing import compute_mark_digest, compute_withdraw_digest
 from protocol.steps.margin import compute_side
 from protocol.steps.terms import compute_fee
-from protocol.types import MAX_CASH, MAX_FORWARD, MAX_LOTS, MAX_POSITIONS, Market, Order, Phase, Slice, Trade, compute_trade_hash
+from protocol.types import MAX_CASH, MAX_FORWARD, MAX_LOTS, Market, Order, Phase, Slice, Trade, compute_trade_hash
 from sim.twins.cases import make_authority, make_nonce
 from sim.twins.dice import Dice, get_keys
 from sim.twins.replay import Start
-from sim.twins.worlds import DAY_S, NANO, World, load_items, make_account, make_header, make_order, make_positions, make_slice, make_world
+from sim.twins.worlds import DAY_S, NANO, World, load_items, make_header, make_order, make_slice, make_world
 
 
 class Meeting(NamedTuple):
@@ -54,13 +54,14 @@ def make_meeting(world: World) -> Meeting:
     return Meeting(maker, taker, series, min(max(price, 1), 2**37 - 1))
 
 
-def refresh(world: World, always: bool = False) -> None:
+def refresh(world: World) -> None:
     """Puts the clock near the marks, mostly."""
     dice, state = world.dice, world.state
-    if always or dice.chance(0.8):
+    if dice.chance(0.8):
         latest = max(market.mark_time for market in state.markets)
         state.put_globals(state.globals._replace(clock=latest + dice.choice((0, 1, 10, 60, 61))))
-        state.put_markets(tuple(m._replace(mark_time=latest - dice.choice((0, 0, 1, 30))) if m.mark_time else m for m in state.markets))  # type: ignore[arg-type]
+        first, second = (m._replace(mark_time=latest - dice.choice((0, 0, 1, 30))) if m.mark_time else m for m in state.markets)
+        state.put_markets((first, second))
 
 
 def make_terms(dice: Dice, rules: Rules) -> Start:
@@ -71,8 +72,8 @@ def make_terms(dice: Dice, rules: Rules) -> Start:
     meeting = make_meeting(world)
     m_slot, t_slot, is_buy = dice.randrange(slots), dice.randrange(slots), dice.randrange(2)
     good = {"series": meeting.series, "price": meeting.price, "valid_until": clock + dice.choice((0, 1, 600))}
-    m = make_order(dice, state.get_account(meeting.maker), 5)._replace(**good, is_buy=is_buy, filled=0)  # type: ignore[arg-type]
-    t = make_order(dice, state.get_account(meeting.taker), 6)._replace(**good, is_buy=1 - is_buy, filled=0)  # type: ignore[arg-type]
+    m = make_order(dice, state.get_account(meeting.maker), 5)._replace(**good, is_buy=is_buy, filled=0)
+    t = make_order(dice, state.get_account(meeting.taker), 6)._replace(**good, is_buy=1 - is_buy, filled=0)
     lots = min(m.lots, t.lots)
     lots = dice.choice((lots, 1, dice.randrange(1, lots + 1)))
     items = list(build_trade(meeting.maker, m_slot, meeting.taker, t_slot, lots))
@@ -311,14 +312,6 @@ def make_scan(dice: Dice, rules: Rules) -> Start:
     cursor = dice.choice((base, base, *(i for i in world.indices if i >> 8 == base >> 8), base + dice.randrange(256)))
     state.put_globals(state.globals._replace(cursor=min(cursor, state.globals.accounts - 1)))
     return Start(make_header(dice, Phase.SCAN, scratch=ZERO), state, Preimages([]), rules)
-
-
-def fill_account(world: World, index: int, count: int = MAX_POSITIONS) -> None:
-    """As many positions as an account may have, shorts among them, and the money for them."""
-    account = make_account(world.dice, world.keys[index].address, world.series, 0)
-    positions = make_positions(world.dice, world.series, count)
-    world.state.put_account(index, account)
-    world.set_account(index, positions=positions, cash=MAX_CASH >> 1, flag=0, nonce=0)
 
 
 def make_full_slice(dice: Dice, expiry: int) -> Slice:
