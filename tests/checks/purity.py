@@ -18,6 +18,7 @@ ALLOWED_MODULES = frozenset(
         "collections",
         "dataclasses",
         "enum",
+        "eth_abi",  # a pure encoder, for the arguments of a step on L1
         "functools",
         "heapq",
         "itertools",
