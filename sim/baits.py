@@ -21,9 +21,9 @@ def make_market(time: int, forward: int = FORWARD) -> Market:
     return Market(forward, time, slices)
 
 
-def make_epoch(params: Params, bait: Bait = Bait.NOTHING) -> tuple[Scribe, list[Batch]]:
-    """Two batches. Traders 0 and 1 trade; 2 is poor; the bait is in the second batch."""
-    scribe = Scribe(params, START)
+def make_epoch(params: Params, bait: Bait = Bait.NOTHING, domain: bytes | None = None) -> tuple[Scribe, list[Batch]]:
+    """Two batches. Traders 0 and 1 trade; 2 is poor; the bait is in the second batch. `domain` is the deployment's, if there is one."""
+    scribe = Scribe(params, START, domain=domain)
     call = encode_series(0, EXPIRY, 95_000 * USD, 1)
     market = make_market(START)
     price = (compute_mark(call, market) or 0) // 100

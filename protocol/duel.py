@@ -1,0 +1,115 @@
+"""A duel's arithmetic: who owes what, who is out of time, where two reveals differ, what is revealed next. Twin: contracts/l1/Claims.vy.
+
+Two claims of one position, `a` and `b`. Every round both reveal the 16 nodes four levels below the node where they differ; after the last
+round they differ in one leaf, and one step decides. All functions are total over what the contract lets happen.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from protocol.history import REVEAL_HEIGHT
+from protocol.keccak import ZERO
+from protocol.params import Params
+
+A, B = 1, 2  # sides, and bits of `revealed`
+
+
+@dataclass(frozen=True, slots=True)
+class Duel:
+    """Seen from `a`. Times in seconds of L1."""
+
+    round: int
+    index: int  # place of the disputed node in its level
+    since: int  # the clocks run from here
+    used_a: int  # taken off so far
+    used_b: int
+    revealed: int  # bits A and B: who has revealed in this round
+    nodes: tuple[bytes, ...]  # the one reveal of this round that is there
+    node_a: bytes
+    node_b: bytes
+
+
+def open_duel(close: int) -> Duel:
+    """A duel exists as soon as its claims do; the claims are both reveals of round 0. `close` is when entry to the position ends."""
+    return Duel(0, 0, close, 0, 0, A | B, (), ZERO, ZERO)
+
+
+def flip(d: Duel) -> Duel:
+    """Seen from the other side."""
+    revealed = (d.revealed & A) << 1 | d.revealed >> 1
+    return replace(d, used_a=d.used_b, used_b=d.used_a, revealed=revealed, node_a=d.node_b, node_b=d.node_a)
+
+
+def get_used(d: Duel, side: int) -> int:
+    """Seconds taken off a side's clock."""
+    return d.used_a if side == A else d.used_b
+
+
+def get_expiry(d: Duel, side: int, params: Params) -> int:
+    """The last second at which a side that owes may move."""
+    return d.since + params.grace_s + params.censorship_s - get_used(d, side)
+
+
+def is_owing(d: Duel, side: int) -> bool:
+    """In round 0 both owe the reveal of round 1; in the end both owe the proof."""
+    return d.round == 0 or not d.revealed & side
+
+
+def is_out(d: Duel, side: int, now: int, params: Params) -> bool:
+    """Owes a reveal or the proof, and has no time left for it."""
+    return is_owing(d, side) and now > get_expiry(d, side, params)
+
+
+def is_proof_due(d: Duel, params: Params) -> bool:
+    """All rounds are over: the two differ in leaf `index`."""
+    return d.round == params.rounds
+
+
+def compute_charge(d: Duel, now: int, params: Params) -> int:
+    """What a reveal takes off its side's clock. The grace is free, each time anew."""
+    return max(0, now - d.since - params.grace_s)
+
+
+def get_reveal_height(d: Duel, params: Params) -> int:
+    """Of the node, number `index` of its level, below which this round's reveals lie."""
+    return params.history_height - REVEAL_HEIGHT * d.round
+
+
+def find_difference(a: Sequence[bytes], b: Sequence[bytes]) -> int:
+    """The first node in which two reveals of different nodes differ."""
+    return next(i for i, (left, right) in enumerate(zip(a, b, strict=True)) if left != right)
+
+
+def apply_reveal(d: Duel, side: int, nodes: Sequence[bytes], now: int, params: Params) -> Duel:
+    """A side reveals first in its round."""
+    d = _apply_charge(d, side, now, params)
+    return replace(d, revealed=side, nodes=tuple(nodes))
+
+
+def _apply_charge(d: Duel, side: int, now: int, params: Params) -> Duel:
+    charge = compute_charge(d, now, params)
+    return replace(d, used_a=d.used_a + charge) if side == A else replace(d, used_b=d.used_b + charge)
+
+
+def apply_descent(d: Duel, index: int, node_a: bytes, node_b: bytes, now: int, params: Params) -> Duel:
+    """The round is completed by whoever had not revealed; its clock pays. Completing round 0 costs nothing and leaves the clocks alone."""
+    if d.round != 0:
+        d = _apply_charge(d, B if d.revealed == A else A, now, params)
+        d = replace(d, since=max(d.since, now))  # not before entry closes
+    return replace(d, round=d.round + 1, index=index, revealed=0, nodes=(), node_a=node_a, node_b=node_b)
+
+
+def compute_deaths(d: Duel, right: bytes, now: int, params: Params) -> tuple[bool, bool]:
+    """The one terminal rule, for a and b: the clock decides first; else the step, if it is proven; else nothing does.
+
+    `right` is the leaf that the step leads to, zero if it is not proven.
+    """
+    outs = is_out(d, A, now, params), is_out(d, B, now, params)
+    if any(outs) or right == ZERO:
+        return outs
+    return d.node_a != right, d.node_b != right
+
+
+def get_deadline(close: int, params: Params) -> int:
+    """From then on no move, proof or timeout of the position is taken."""
+    return close + params.tournament_round_s

@@ -1,0 +1,208 @@
+"""A whole deployment on the in-process chain: every real contract, batches in the real inbox, claims before the real judge.
+
+What happened is kept as blocks with the events of `l1.contracts`, in the form in which a daemon would have read them.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from l1.abi import to_abi
+from l1.contracts import EVENTS, Event, PositionView
+from l1.deploy import STEP_NAMES, Plan, list_constructors, predict_addresses
+from l1.shapes import Header
+from protocol.codec.frames import Batch, Message, compute_inbox_root, compute_message_hash, encode_payload
+from protocol.codec.rows import decode_row
+from protocol.history import REVEAL_HEIGHT, History
+from protocol.keccak import ZERO, encode_word, keccak
+from protocol.params import Params
+from protocol.rules import Rules
+from protocol.signing import compute_domain
+from protocol.types import VAULT_AUTHORITY, compute_record_hash
+from sim.evm import Abi, Artifact, Contract, Evm, Result, get_type
+from sim.scribe import CHAIN_ID, get_address, make_key
+
+GAS_PRICE = 10**9
+
+
+@dataclass(frozen=True)
+class Block:
+    """One transaction's events, or none: the chain has a block for each."""
+
+    header: Header
+    events: tuple[Event, ...]
+
+
+def encode_address(address: int) -> str:
+    """As the in-process chain names accounts."""
+    return "0x" + address.to_bytes(20, "big").hex()
+
+
+def get_oracles(params: Params) -> tuple[int, ...]:
+    """Those whose keys `sim.scribe.Scribe` has."""
+    return tuple(get_address(make_key(1_000_000 + i)) for i in range(params.oracle_count))
+
+
+class Court:
+    """One deployment of the preset `params`. `load` gives built artifacts (`contracts.load_artifact`).
+
+    Accounts are integers; whoever acts is given ether on first sight.
+    """
+
+    def __init__(self, params: Params, load: Callable[[str], Artifact], start: int) -> None:
+        self.evm = Evm(timestamp=start, block_s=1)
+        self.params = params
+        deployer, sequencer = self.evm.create_account(), self.evm.create_account()
+        self.sequencer = sequencer
+        plan = Plan(params.name, 1, int(sequencer, 16), get_oracles(params))
+        addresses = predict_addresses(plan, bytes.fromhex(deployer[2:]), self.evm.get_nonce(deployer))
+        self.contracts: dict[str, Contract] = {}
+        for name, arguments in list_constructors(plan, CHAIN_ID, addresses).items():
+            artifact = load(name)
+            kinds = _get_constructor(artifact.abi)
+            values = [to_abi(value, kind) for value, kind in zip(arguments, kinds, strict=True)]
+            contract = self.evm.deploy(deployer, artifact, *values)
+            if int(contract.address, 16) != addresses[name]:
+                raise RuntimeError(f"{name} stands elsewhere than predicted")
+            self.contracts[name] = contract
+        self.domain = compute_domain(CHAIN_ID, addresses["Vault"])
+        self.rules = Rules(params, self.domain, plan.oracles)
+        self.genesis: bytes = self.call("Claims", "GENESIS")
+        self._names = {contract.address: name for name, contract in self.contracts.items() if name not in STEP_NAMES}
+        self._funded: set[int] = set()
+        self._number = self.evm.number
+        self.blocks: list[Block] = []
+        self._close_block(())
+
+    @property
+    def now(self) -> int:
+        """Of the newest block, and of the next transaction."""
+        return self.evm.timestamp
+
+    # -- transactions
+
+    def call(self, name: str, function: str, *arguments: Any) -> Any:
+        """A view."""
+        return self.evm.call(self.contracts[name], function, *arguments)
+
+    def transact(self, sender: int, name: str, function: str, *arguments: Any, value: int = 0, extra: bytes = b"") -> Result:
+        """A block of its own at the present time; raises `sim.evm.Reverted`."""
+        if sender not in self._funded and encode_address(sender) != self.sequencer:
+            self._funded.add(sender)
+            self.evm.set_balance(encode_address(sender), 10**24)
+        result = self.evm.transact(
+            encode_address(sender), self.contracts[name], function, *arguments, value=value, gas_price=GAS_PRICE, extra_calldata=extra
+        )
+        found = []
+        for event in result.events:
+            kind = EVENTS.get(self._names.get(event.address, ""), {}).get(event.name)
+            if kind is not None:
+                found.append(kind(**{key: _from_chain(item) for key, item in event.fields.items()}))
+        self._close_block(tuple(found))
+        return result
+
+    def set_time(self, now: int) -> None:
+        """An empty block then, unless it is that time already."""
+        if now != self.now:
+            self.evm.set_time(now)
+            self._close_block(())
+
+    def advance(self, seconds: int) -> None:
+        """An empty block so much later."""
+        self.set_time(self.now + seconds)
+
+    def _close_block(self, events: tuple[Event, ...]) -> None:
+        number = self._number
+        self._number += 1
+        parent = self.blocks[-1].header.hash if self.blocks else ZERO
+        digest = keccak(b"court" + parent + encode_word(number) + repr(events).encode())
+        self.blocks.append(Block(Header(number, digest, parent, self.now, 0), events))
+
+    # -- epochs
+
+    def queue(self, message: Message) -> None:
+        """A forced message through its real door, at its time. RuntimeError if L1 hashes it otherwise."""
+        self.set_time(max(self.now, message.time))
+        if message.authority == VAULT_AUTHORITY:
+            items, _ = decode_row(message.rows, 0)
+            assert items is not None, "a deposit has a row"
+            _, _, owner, amount = items
+            vault = self.contracts["Vault"].address
+            self.transact(owner, "Token", "mint", encode_address(owner), amount)
+            self.transact(owner, "Token", "approve", vault, amount)
+            self.transact(owner, "Vault", "deposit", amount)
+        else:
+            fee = self.call("Inbox", "fee")
+            self.transact(message.authority, "Inbox", "send", message.rows, message.signatures, value=fee)
+        index = self.call("Inbox", "message_count") - 1
+        if self.call("Inbox", "message_hashes", index) != compute_message_hash(message):
+            raise RuntimeError(f"message {index} is not what L1 queued")
+
+    def post(self, batch: Batch) -> None:
+        """The messages that it consumes must be queued."""
+        record = batch.record
+        counts = record.first, record.last, record.message_count, record.frame_count
+        self.transact(int(self.sequencer, 16), "Inbox", "post", *counts, extra=encode_payload(batch.frames))
+
+    def post_epoch(self, batches: Sequence[Batch]) -> int:
+        """Queues their messages at their times, posts all of them in the epoch of the last one's end, and lets it pass. Its number."""
+        for batch in batches:
+            for message in batch.messages:
+                self.queue(message)
+        self.set_time(max(self.now, batches[-1].record.last))
+        for batch in batches:
+            self.post(batch)
+        epoch = self.now // self.params.epoch_s
+        root, count = self.call("Inbox", "get_epoch", epoch)
+        hashes = [compute_record_hash(batch.record) for batch in batches]
+        if (root, count) != (compute_inbox_root(hashes, self.params.batch_depth), len(batches)):
+            raise RuntimeError(f"epoch {epoch} has other batches on L1")
+        self.set_time((epoch + 1) * self.params.epoch_s)
+        return int(epoch)
+
+    # -- claims
+
+    def get_position(self, parent: bytes) -> PositionView:
+        """The current one."""
+        return PositionView(*self.call("Claims", "get_position", parent))
+
+    def claim(self, sender: int, parent: bytes, epoch: int, history: History, stake_from: bytes = ZERO) -> Result:
+        """What `history` leads to. The result's value is the claim's id."""
+        value = self.params.stake_wei if stake_from == ZERO else 0
+        nodes = history.get_reveal(history.height, 0)
+        siblings = history.prove_leaf((1 << history.height) - 1)
+        post_root = history.machine.header.state
+        return self.transact(sender, "Claims", "claim", parent, epoch, post_root, history.root, nodes, siblings, stake_from, value=value)
+
+    def move(self, sender: int, mine: bytes, ours: History, other: bytes, theirs: History) -> Result:
+        """The best move there is for `mine`: completes the round if it can, and reveals the next one."""
+        duel = self.call("Claims", "get_duel", mine, other)
+        round_, index, revealed = duel[0], duel[1], duel[5]
+        height = ours.height - REVEAL_HEIGHT * round_
+        if revealed == 0:
+            return self.transact(sender, "Claims", "move", mine, other, [], [], ours.get_reveal(height, index))
+        nodes, rival = ours.get_reveal(height, index), theirs.get_reveal(height, index)
+        first = next(i for i, (a, b) in enumerate(zip(nodes, rival, strict=True)) if a != b)
+        below = height - REVEAL_HEIGHT
+        following = ours.get_reveal(below, (index << REVEAL_HEIGHT) + first) if below else []
+        return self.transact(sender, "Claims", "move", mine, other, nodes, rival, following)
+
+    def prove(self, sender: int, mine: bytes, ours: History, other: bytes) -> Result:
+        """The step that the two differ in, once the proof is due."""
+        index = self.call("Claims", "get_duel", mine, other)[1]
+        if index == 0:
+            return self.transact(sender, "Claims", "prove", mine, other, b"", [])
+        arguments = ours.prove_step(index).arguments
+        return self.transact(sender, "Claims", "prove", mine, other, arguments, ours.prove_leaf(index - 1))
+
+
+def _get_constructor(abi: Abi) -> tuple[str, ...]:
+    found = [item for item in abi if item["type"] == "constructor"]
+    return tuple(get_type(part) for part in found[0]["inputs"]) if found else ()
+
+
+def _from_chain(value: Any) -> Any:
+    """Addresses as integers, arrays as tuples: as `l1.abi` decodes them."""
+    if isinstance(value, str):
+        return int(value, 16)
+    return tuple(value) if isinstance(value, list) else value
