@@ -96,6 +96,19 @@ def test_surfaces(forward: int, a: int, b: int, rho: int, m: int, sigma: int, st
     assert int(compute_surfaces_v([surface], np.zeros(1, dtype=np.intp), to_array(strike))[0]) == compute_surface_v(surface, strike)
 
 
+@pytest.mark.parametrize("bits", [1, 8, 10, 11, 12, 14, 16, 20])
+def test_sums_on_both_sides_of_exact_doubles(bits: int, seed: int) -> None:
+    """37-bit values: with 16 positions of 12 bits and more a double could not hold the sums."""
+    rng = random.Random(seed)
+    values = np.array([[rng.randrange(-(1 << 37), 1 << 37) | 1 for _ in range(5)] for _ in range(30)], dtype=np.int64)
+    index = np.array([[rng.randrange(30) for _ in range(16)] for _ in range(1_000)], dtype=np.intp)
+    lots = np.array([[rng.randrange(1 << bits) | 1 for _ in range(16)] for _ in range(1_000)], dtype=np.int64)
+    sums = doubles.compute_sums(index, lots, values, doubles.to_doubles(values), int(np.abs(values).max()))
+    rows, counts = values.tolist(), lots.tolist()
+    for got, places, held in zip(sums.tolist(), index.tolist(), counts, strict=True):
+        assert got == [sum(count * rows[place][k] for count, place in zip(held, places, strict=True)) for k in range(5)]
+
+
 def check_table(series: list[int], markets: tuple[Market, ...]) -> None:
     table = RiskTable(series, markets)
     down, up = table.marks
