@@ -25,7 +25,8 @@ MAX_BODY_BYTES = 16 << 20
 MAX_HEAD_BYTES = 32 << 10
 READ_BYTES = 1 << 18
 IDLE_S = 300
-STACK_BYTES = 64 << 20  # py-evm recurses for every nested call
+STACK_BYTES = 64 << 20  # py-evm recurses for every nested call, ten Python frames or so each
+RECURSION_LIMIT = 20_000
 
 Announce = Callable[[dict[str, Any]], None]
 
@@ -161,6 +162,7 @@ def main() -> None:
         accounts=args.accounts,
     )
     threading.stack_size(STACK_BYTES)
+    sys.setrecursionlimit(RECURSION_LIMIT)
     trio.run(run, settings, args.port, args.host, args.with_parent)
 
 

@@ -11,20 +11,24 @@ from dataclasses import dataclass
 from typing import Any
 
 import rlp
-from eth._utils.address import generate_contract_address
-from eth.abc import ComputationAPI, ReceiptAPI, SignedTransactionAPI
-from eth.chains.base import MiningChain
-from eth.constants import POST_MERGE_DIFFICULTY, POST_MERGE_MIX_HASH, POST_MERGE_NONCE, ZERO_ADDRESS
-from eth.db import get_db_backend
-from eth.exceptions import Revert, VMError
-from eth.vm.forks.prague import PragueVM
-from eth.vm.spoof import SpoofTransaction
 from eth_utils.address import to_checksum_address
 from eth_utils.exceptions import ValidationError
 
+from l1.recursion import keep_recursion_limit
 from protocol.keccak import keccak
 
+with keep_recursion_limit():
+    from eth._utils.address import generate_contract_address
+    from eth.abc import ComputationAPI, ReceiptAPI, SignedTransactionAPI
+    from eth.chains.base import MiningChain
+    from eth.constants import POST_MERGE_DIFFICULTY, POST_MERGE_MIX_HASH, POST_MERGE_NONCE, ZERO_ADDRESS
+    from eth.db import get_db_backend
+    from eth.exceptions import Revert, VMError
+    from eth.vm.forks.prague import PragueVM
+    from eth.vm.spoof import SpoofTransaction
+
 Json = dict[str, Any]
+Tx = SignedTransactionAPI
 EvmHeader = Any  # py-evm annotates every field of a header as optional
 CALL_GAS = 200_000_000  # of an eth_call that names none: a one-step proof needs some tens of millions without being mined
 GENESIS_BASE_FEE = 1_000_000_000  # wei

@@ -10,9 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import trio
-from eth.abc import SignedTransactionAPI
 
-from l1.devnet_chain import Block, Built, Chain, Refused, get_fees
+from l1.devnet_chain import Block, Built, Chain, Refused, Tx, get_fees
 from l1.devnet_pool import MAX_TX_BYTES, Pool
 from l1.keys import derive_dev_keys
 
@@ -58,7 +57,7 @@ class Snapshot:
     number: int
     hash: bytes
     clock_start: float
-    pending: tuple[SignedTransactionAPI, ...]
+    pending: tuple[Tx, ...]
 
 
 class Node:
@@ -110,7 +109,7 @@ class Node:
         async with self._mining:
             return await self._mine(None)
 
-    async def _mine(self, time: int | None, txs: Sequence[SignedTransactionAPI] | None = None) -> Block:
+    async def _mine(self, time: int | None, txs: Sequence[Tx] | None = None) -> Block:
         parent = self.chain.head
         if time is None:
             time, self._next_time = self.clock.now() if self._next_time is None else self._next_time, None
@@ -132,7 +131,7 @@ class Node:
         async with self._mining:
             if not 0 < depth <= self.chain.head.number:
                 raise Refused("reorg depth exceeds the chain", -32602)
-            chosen: list[list[SignedTransactionAPI]] = [[] for _ in range(depth)]
+            chosen: list[list[Tx]] = [[] for _ in range(depth)]
             for raw, index in raws:
                 if not 0 <= index < depth:
                     raise Refused("block index outside of the reorg", -32602)
@@ -144,7 +143,7 @@ class Node:
                 mined = {bytes(tx.hash) for txs in chosen for tx in txs}
                 self._restore([tx for block in old for tx in block.txs if bytes(tx.hash) not in mined])
 
-    def _restore(self, txs: Sequence[SignedTransactionAPI]) -> None:
+    def _restore(self, txs: Sequence[Tx]) -> None:
         state = self.chain.get_state(self.chain.head)
         for tx in txs:
             if self.pool.get(bytes(tx.hash)) is None and tx.nonce >= state.get_nonce(tx.sender):

@@ -4,9 +4,7 @@ import heapq
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from eth.abc import SignedTransactionAPI
-
-from l1.devnet_chain import Refused, get_fees
+from l1.devnet_chain import Refused, Tx, get_fees
 
 MAX_PENDING = 20_000
 MAX_TX_BYTES = 131_072  # geth refuses larger ones
@@ -16,7 +14,7 @@ MAX_TX_BYTES = 131_072  # geth refuses larger ones
 class Pending:
     """A transaction that waits; `order` breaks ties of tips."""
 
-    tx: SignedTransactionAPI
+    tx: Tx
     tip: int
     cap: int
     order: int
@@ -34,11 +32,11 @@ class Pool:
     def __len__(self) -> int:
         return len(self._hashes)
 
-    def get(self, tx_hash: bytes) -> SignedTransactionAPI | None:
+    def get(self, tx_hash: bytes) -> Tx | None:
         found = self._hashes.get(tx_hash)
         return None if found is None else found.tx
 
-    def get_all(self) -> list[SignedTransactionAPI]:
+    def get_all(self) -> list[Tx]:
         return [item.tx for item in self._hashes.values()]
 
     def get_next_nonce(self, sender: bytes, mined: int) -> int:
@@ -48,7 +46,7 @@ class Pool:
             mined += 1
         return mined
 
-    def add(self, tx: SignedTransactionAPI) -> None:
+    def add(self, tx: Tx) -> None:
         """Refuses what is known, what underbids the transaction that it would replace, and anything when full."""
         tip, cap = get_fees(tx)
         sender, tx_hash = bytes(tx.sender), bytes(tx.hash)
@@ -77,7 +75,7 @@ class Pool:
             del self._queues[sender]
         return True
 
-    def remove_mined(self, txs: Iterable[SignedTransactionAPI]) -> None:
+    def remove_mined(self, txs: Iterable[Tx]) -> None:
         """Also what lost its nonce to one of them."""
         for tx in txs:
             self.remove(bytes(tx.hash))
@@ -85,9 +83,9 @@ class Pool:
             if rival is not None:
                 self.remove(bytes(rival.tx.hash))
 
-    def select(self, base_fee: int, room: int, get_nonce: Callable[[bytes], int]) -> list[SignedTransactionAPI]:
+    def select(self, base_fee: int, room: int, get_nonce: Callable[[bytes], int]) -> list[Tx]:
         """For one block: best effective tip first, nonces in order, gas limits within `room`."""
-        chosen: list[SignedTransactionAPI] = []
+        chosen: list[Tx] = []
         heap: list[tuple[int, int, bytes, int]] = []
 
         def push(sender: bytes, nonce: int) -> None:

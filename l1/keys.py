@@ -39,6 +39,8 @@ class Key:
 
 def create_key(secret: bytes) -> Key:
     """From 32 secret bytes."""
+    if len(secret) != 32:
+        raise BadKey("a secret has 32 bytes")
     try:
         public = PrivateKey(secret).public_key.format(compressed=False)
     except ValueError as error:

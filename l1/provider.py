@@ -13,8 +13,12 @@ from typing import Any, Self, cast
 
 import httpx
 import trio
-from web3.providers.async_base import AsyncJSONBaseProvider
-from web3.types import RPCEndpoint, RPCResponse
+
+from l1.recursion import keep_recursion_limit
+
+with keep_recursion_limit():
+    from web3.providers.async_base import AsyncJSONBaseProvider
+    from web3.types import RPCEndpoint, RPCResponse
 
 Call = tuple[str, Sequence[Any]]
 
@@ -187,21 +191,23 @@ class Provider(AsyncJSONBaseProvider):
     async def _post(self, request: object, timeout_s: float | None) -> object:
         """Parsed JSON of a 200 answer of bounded size and time."""
         body = json.dumps(request, default=_encode_bytes).encode()
-        answer = bytearray()
+        answer, size = bytearray(), 0
         limit = self._timeout_s if timeout_s is None else timeout_s
         try:
             with trio.fail_after(limit):
                 async with self._http.stream("POST", self.url, content=body, headers={"content-type": "application/json"}) as response:
                     if response.status_code != 200:
                         raise Unavailable(f"HTTP status {response.status_code}")
-                    async for piece in response.aiter_bytes():
-                        answer += piece
-                        if len(answer) > MAX_ANSWER_BYTES:
-                            raise Unavailable("answer is too large")
+                    async for piece in response.aiter_bytes():  # to the end, whatever comes: time bounds it
+                        size += len(piece)
+                        if size <= MAX_ANSWER_BYTES:
+                            answer += piece
         except trio.TooSlowError as error:
             raise Unavailable(f"no answer within {limit:g} s") from error
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise Unavailable(f"{type(error).__name__}: {str(error)[:SHOWN]}") from error
+        if size > MAX_ANSWER_BYTES:
+            raise Unavailable("answer is too large")
         try:
             return cast(object, json.loads(answer))
         except (ValueError, RecursionError) as error:
