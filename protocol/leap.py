@@ -21,9 +21,9 @@ from protocol.margin import Margin
 from protocol.margin_fast import Margins, RiskTable, ScanBook
 from protocol.operations import get_layout
 from protocol.rules import Rules
-from protocol.signing import get_signer
+from protocol.signing import get_signature, get_signer
 from protocol.state import State
-from protocol.steps import STEPS, commit, margin, scan, terms
+from protocol.steps import STEPS, commit, margin, order, scan, terms
 from protocol.types import WORD_ACCOUNTS, Account, Header, Phase, is_risky
 
 
@@ -96,11 +96,13 @@ class Leap:
         g = self.state.globals
         layout = get_layout(items)
         if layout is None:
-            self.state.put_globals(g._replace(allowance=g.allowance - 1))
+            self.state.put_globals(g.spend(1))
             return Code.MALFORMED
-        self.state.put_globals(g._replace(allowance=g.allowance - layout.steps))
+        self.state.put_globals(g.spend(layout.steps))
         if layout.phase == Phase.TERMS:
             return self._apply_trade(items)
+        if layout.phase == Phase.ORDER:
+            return self._apply_order(items)
         self._pre.items = items
         h, code = STEPS[layout.phase](self._header._replace(phase=layout.phase), self._view, self._pre, self.rules)
         if h.phase == Phase.SCAN:
@@ -108,17 +110,24 @@ class Leap:
         self._header = h._replace(phase=Phase.FETCH)
         return code
 
+    def _apply_order(self, items: tuple[int, ...]) -> Code:
+        """Of the signature count nothing is kept but the count."""
+        h = self._header
+        self._header = h._replace(signature=h.signature + 1)
+        return order.apply(self._view, items, get_signature(self._pre.signatures, h.signature), self.rules)
+
     def _apply_trade(self, items: tuple[int, ...]) -> Code:
         """TERMS, MAKER, TAKER and COMMIT in one."""
         trade, code = terms.compute_terms(self._view, items, self.rules)
         if trade is None:
             return code
-        for is_maker in (True, False):
-            code = margin.check(self._view, trade, is_maker, self.rules)
-            if code != Code.OK:
-                return code
-        commit.apply_trade(self._view, trade)
-        return Code.OK
+        maker, code = margin.check(self._view, trade, True, self.rules)
+        if code != Code.OK:
+            return code
+        taker, code = margin.check(self._view, trade, False, self.rules)
+        if code == Code.OK:
+            commit.apply_trade(self._view, trade, maker, taker)
+        return code
 
     @property
     def is_admitted(self) -> bool:

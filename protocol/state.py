@@ -75,6 +75,7 @@ class State:
         self._dirty_accounts: set[int] = set()
         self._dirty_orders: set[tuple[int, int]] = set()
         self._markets_root: bytes | None = None
+        self._rest: bytes | None = None
 
     def copy(self) -> "State":
         """An independent state."""
@@ -93,6 +94,7 @@ class State:
         twin._dirty_accounts = set(self._dirty_accounts)
         twin._dirty_orders = set(self._dirty_orders)
         twin._markets_root = self._markets_root
+        twin._rest = self._rest
         return twin
 
     # -- the view
@@ -107,6 +109,7 @@ class State:
         return self.markets
 
     def put_markets(self, value: tuple[Market, Market]) -> None:
+        self._rest = None
         self.markets = value
         self._markets_root = None
 
@@ -114,6 +117,7 @@ class State:
         return self.accounts.get(index, EMPTY_ACCOUNT)
 
     def put_account(self, index: int, value: Account) -> None:
+        self._rest = None
         self.accounts[index] = value
         self._dirty_accounts.add(index)
 
@@ -122,6 +126,7 @@ class State:
         return EMPTY_ORDER if slots is None else slots.get(slot, EMPTY_ORDER)
 
     def put_order(self, index: int, slot: int, value: Order) -> None:
+        self._rest = None
         slots = self.orders.get(index)
         if slots is None:
             slots = self.orders[index] = {}
@@ -134,10 +139,12 @@ class State:
         return self.words.get(index, 0)
 
     def put_word(self, index: int, value: int) -> None:
+        self._rest = None
         self.words[index] = value
         self._word_tree.set_leaf(index, encode_word(value))
 
     def append_outbox(self, index: int, owner: int, amount: int) -> None:
+        self._rest = None
         self.outbox.append((owner, amount))
         self._outbox_tree.set_leaf(index, compute_outbox_leaf(index, owner, amount))
 
@@ -148,10 +155,12 @@ class State:
         return keccak(compute_globals_leaf(self.globals) + self.get_rest())
 
     def get_rest(self) -> bytes:
-        """The root's right child: everything but the globals."""
-        self._flush_accounts()
-        left = keccak(self.get_markets_root() + self._word_tree.get_root())
-        return keccak(left + keccak(self._account_tree.get_root() + self._outbox_tree.get_root()))
+        """The root's right child: everything but the globals, which alone change in many steps."""
+        if self._rest is None:
+            self._flush_accounts()
+            left = keccak(self.get_markets_root() + self._word_tree.get_root())
+            self._rest = keccak(left + keccak(self._account_tree.get_root() + self._outbox_tree.get_root()))
+        return self._rest
 
     def get_markets_root(self) -> bytes:
         """The node above both markets' leaves."""

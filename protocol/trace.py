@@ -4,10 +4,12 @@ A `Machine` holds a full state and steps over it. With steps of one's own a sing
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from protocol.codec.frames import Batch, compute_inbox_root
 from protocol.codes import Code
+from protocol.kernel_fast import FastKernel
 from protocol.machine import Preimages, StepFunction
 from protocol.rules import Rules
 from protocol.state import State
@@ -28,7 +30,7 @@ class Machine:
 
     def __init__(self, state: State, batches: Sequence[Batch], rules: Rules, steps: Mapping[Phase, StepFunction] = STEPS) -> None:
         self.state = state
-        self.rules = rules
+        self.rules = replace(rules, kernel=FastKernel())
         self.steps = steps
         self.preimages = Preimages(batches)
         inbox = compute_inbox_root(self.preimages.record_hashes, rules.params.batch_depth)

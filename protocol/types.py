@@ -36,6 +36,10 @@ class Globals(NamedTuple):
     fees: int = 0
     outbox: int = 0  # withdrawals appended so far
 
+    def spend(self, steps: int) -> "Globals":
+        """Deducts from the step allowance. Once a row: built by position, which is several times faster than `_replace`."""
+        return Globals(self[0], self[1] - steps, *self[2:])
+
 
 class Slice(NamedTuple):
     """One expiry of a market. Total variance by raw SVI, w(k) = a + b (rho (k - m) + sqrt((k - m)**2 + sigma**2)), parameters in 1e-9."""
@@ -67,6 +71,10 @@ class Account(NamedTuple):
     flag: int = 0
     positions: tuple[Position, ...] = ()
 
+    def settle(self, cash: int, positions: tuple[Position, ...]) -> "Account":
+        """After a trade."""
+        return Account(self.owner, cash, self.generation, self.nonce, self.flag, positions)
+
 
 class Order(NamedTuple):
     """A registered order: its signed terms and what has been filled."""
@@ -79,6 +87,10 @@ class Order(NamedTuple):
     lots: int = 0
     valid_until: int = 0
     filled: int = 0
+
+    def fill(self, lots: int) -> "Order":
+        """After a trade."""
+        return Order(*self[:7], self.filled + lots)
 
 
 class Record(NamedTuple):

@@ -23,18 +23,15 @@ def put_bit(view: View, index: int, a: Account) -> None:
     view.put_word(index >> 8, word | bit if a.flag or is_risky(a.cash, a.positions) else word & ~bit)
 
 
-def apply_trade(view: View, trade: Trade) -> None:
-    """Both sides, the fee, what is filled, and the bits of both accounts. The checks are behind it."""
-    g = view.get_globals()
-    maker, m = view.get_account(trade.maker), view.get_order(trade.maker, trade.maker_slot)
-    taker, t = view.get_account(trade.taker), view.get_order(trade.taker, trade.taker_slot)
+def apply_trade(view: View, trade: Trade, maker: Account, taker: Account) -> None:
+    """Both sides as the trade leaves them, the fee, what is filled, and the bits of both accounts. The checks are behind it."""
     lots = abs(trade.maker_lots)
-    maker, taker = compute_side(trade, maker, True), compute_side(trade, taker, False)
+    g = view.get_globals()
     view.put_globals(g._replace(fees=g.fees + trade.fee))
     view.put_account(trade.maker, maker)
-    view.put_order(trade.maker, trade.maker_slot, m._replace(filled=m.filled + lots))
+    view.put_order(trade.maker, trade.maker_slot, view.get_order(trade.maker, trade.maker_slot).fill(lots))
     view.put_account(trade.taker, taker)
-    view.put_order(trade.taker, trade.taker_slot, t._replace(filled=t.filled + lots))
+    view.put_order(trade.taker, trade.taker_slot, view.get_order(trade.taker, trade.taker_slot).fill(lots))
     put_bit(view, trade.maker, maker)
     put_bit(view, trade.taker, taker)
 
@@ -42,6 +39,12 @@ def apply_trade(view: View, trade: Trade) -> None:
 def step(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, Code]:
     """Nothing came between the checks and this."""
     assert pre.trade is not None
+    # READ
+    trade = pre.trade
+    view.get_globals()
+    maker = view.get_account(trade.maker)
+    view.get_order(trade.maker, trade.maker_slot)
+    taker = view.get_account(trade.taker)
     # WRITE
-    apply_trade(view, pre.trade)
+    apply_trade(view, trade, compute_side(trade, maker, True), compute_side(trade, taker, False))
     return next_row(h), Code.OK

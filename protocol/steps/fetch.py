@@ -35,8 +35,8 @@ def step(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, C
     layout = get_layout(items)
     # WRITE
     if layout is None:
-        view.put_globals(g._replace(allowance=g.allowance - 1))
+        view.put_globals(g.spend(1))
         return h._replace(offset=offset), Code.MALFORMED
-    view.put_globals(g._replace(allowance=g.allowance - layout.steps))
+    view.put_globals(g.spend(layout.steps))
     pre.items = items
     return h._replace(offset=offset, phase=layout.phase, scratch=compute_array_hash(items)), Code.OK

@@ -22,7 +22,7 @@ def compute_side(trade: Trade, a: Account, is_maker: bool) -> Account:
     """The account after its side of the trade: the buyer pays the premium, the taker the fee."""
     lots = trade.maker_lots if is_maker else -trade.maker_lots
     cash = a.cash - lots * trade.price - (0 if is_maker else trade.fee)
-    return a._replace(cash=cash, positions=apply_lots(a.positions, trade.series, lots))
+    return a.settle(cash, apply_lots(a.positions, trade.series, lots))
 
 
 def check_opening(series: int, a: Account, markets: tuple[Market, Market]) -> Code:
@@ -36,34 +36,31 @@ def check_opening(series: int, a: Account, markets: tuple[Market, Market]) -> Co
     return Code.OK
 
 
-def check_side(index: int, trade: Trade, a: Account, markets: tuple[Market, Market], clock: int, is_maker: bool, rules: Rules) -> Code:
-    """Bounds first, so that what follows cannot overflow on L1; then margin."""
-    code = check_opening(trade.series, a, markets)
-    if code != Code.OK:
-        return code
-    risk = rules.kernel.compute_side(index, a, compute_side(trade, a, is_maker), trade.series, markets)
-    if not risk.is_bounded:
-        return Code.POSITIONS
-    is_stale = any(clock - markets[of].mark_time > rules.params.mark_max_age_s for of in risk.held)
-    return check_trade(risk.before, risk.after, bool(a.flag), is_stale)
-
-
-def check(view: View, trade: Trade, is_maker: bool, rules: Rules) -> Code:
-    """Of one side."""
+def check(view: View, trade: Trade, is_maker: bool, rules: Rules) -> tuple[Account, Code]:
+    """One side after the trade, and whether it may be so. Bounds first, so that what follows cannot overflow on L1; then margin."""
     # READ
-    g = view.get_globals()
+    clock = view.get_globals().clock
     index = trade.maker if is_maker else trade.taker
     a = view.get_account(index)
     markets = view.get_markets()
+    # COMPUTE
+    after = compute_side(trade, a, is_maker)
     # CHECK
-    return check_side(index, trade, a, markets, g.clock, is_maker, rules)
+    code = check_opening(trade.series, a, markets)
+    if code != Code.OK:
+        return after, code
+    risk = rules.kernel.compute_side(index, a, after, trade.series, markets)
+    if not risk.is_bounded:
+        return after, Code.POSITIONS
+    is_stale = any(clock - markets[of].mark_time > rules.params.mark_max_age_s for of in risk.held)
+    return after, check_trade(risk.before, risk.after, bool(a.flag), is_stale)
 
 
 def step(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, Code]:
     """The same for both sides; the phase says which."""
     assert pre.trade is not None
     is_maker = h.phase == Phase.MAKER
-    code = check(view, pre.trade, is_maker, rules)
+    _, code = check(view, pre.trade, is_maker, rules)
     if code != Code.OK:
         return next_row(h), code
     return h._replace(phase=Phase.TAKER if is_maker else Phase.COMMIT), Code.OK
