@@ -25,6 +25,12 @@ def mark(series: uint256, market: types.Market) -> (bool, int256):
 
 @external
 @pure
+def risk(item: types.Slice, strike: int256, is_call: bool) -> margin.Risk:
+    surface: svi.Surface = svi._compute_surface(item)
+    return margin._compute_risk(surface.forward, strike, is_call, svi._compute_surface_v(surface, strike))
+
+@external
+@pure
 def margins(
     cash_before: int256, cash_after: int256, positions: DynArray[uint256, 129], markets: types.Market[2]
 ) -> (margin.Margin, margin.Margin, uint256):

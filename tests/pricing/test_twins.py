@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocol.margin import Margin, check_trade, compute_margin, compute_mark, is_stale
+from protocol.margin import Margin, check_trade, compute_margin, compute_mark, compute_risk, is_stale
 from protocol.pricing import MAX_PRICE, MAX_V, compute_price
 from protocol.svi import compute_v
 from protocol.types import LOTS_BIAS, MAX_LOTS, MAX_SLICES, Market, Position, Slice, encode_position
@@ -96,6 +96,16 @@ def test_marks(harness: Harness, seed: int) -> None:
         market, series = make_hostile_markets(rng)[0], make_hostile_series(rng)
         expected = compute_mark(series, market)
         assert harness.call("mark", series, encode_market(market)) == (expected is not None, expected or 0)
+
+
+def test_every_scenario_of_a_series(harness: Harness, seed: int) -> None:
+    """Not only the worst, which is all that a margin shows."""
+    rng = random.Random(seed)
+    for _ in range(200):
+        item = rng.choice((make_hostile_slice(rng, 1), make_slice(rng, 10**11, rng.randrange(1, 700))))
+        strike, is_call = rng.choice((rng.randrange(1, MAX_PRICE), 10**11, rng.randrange(10**10, 10**12), 1)), rng.randrange(2)
+        expected = compute_risk(strike, is_call, item)
+        assert harness.call("risk", item, strike, bool(is_call)) == (expected.down, expected.up, expected.changes)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 7, 30, 128])
