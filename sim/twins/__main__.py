@@ -106,12 +106,14 @@ class Tally:
 def run_start(twins: Twins, tally: Tally, start: Start, dice: Dice | None, context: str) -> None:
     """One comparison, and with dice sometimes a forged witness on top."""
     tally.runs += 1
+    forge = dice is not None and dice.chance(FORGED)
+    before = Start(start.header, start.state.copy(), start.pre.copy(), start.rules) if forge else start
     try:
         outcome = twins.assert_twins(start.header, start.state, start.pre, start.rules, context)
         tally.count(outcome)
-        if dice is not None and dice.chance(FORGED):
+        if dice is not None and forge:
             tally.forged += 1
-            tally.forged_reverts += twins.assert_robust(start, outcome, dice, context)
+            tally.forged_reverts += twins.assert_robust(before, outcome, dice, context)
     except TwinsDiffer as error:
         tally.mismatches += 1
         if len(tally.shown) < MAX_SHOWN:

@@ -148,7 +148,7 @@ def make_deposit(dice: Dice, rules: Rules) -> Start:
     owner = world.keys[index].address if index in world.keys else dice.getrandbits(160)
     amount = dice.choice((0, 1, 10**9, MAX_CASH - 1))
     if dice.chance(0.4):
-        owner = dice.choice((owner, owner ^ 1, 0, dice.make_number()))
+        owner = dice.choice((owner, owner ^ 1, 0, 1 << 160, dice.make_number()))
         amount = dice.choice(
             (dice.make_number(), dice.make_near(MAX_CASH), max(0, MAX_CASH - world.state.get_account(index).cash - dice.randrange(3)))
         )

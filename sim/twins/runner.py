@@ -20,11 +20,12 @@ from protocol.steps import MODULES
 from protocol.types import Header, Phase, encode_header
 from protocol.witness import prove_step
 from sim.evm import SPEC, TX_GAS_LIMIT
+from sim.twins.forge import falsify, mutate
 from sim.twins.replay import Start, encode_case
 
 OUT = Path(".out")
 RULES_TYPE = "(uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,bytes32,uint256,address[])"
-HEADER_BYTES = 16 * WORD
+BYTES_SHARE = 0.5  # of the forged witnesses: bytes changed at random; the others lie consistently
 MAX_ARGUMENT_BYTES = 28_672  # what the judge takes
 BASE_GAS = 21_000
 FLOOR_PER_TOKEN = 10
@@ -128,8 +129,8 @@ class Twins:
         return Outcome(witness.after, witness.code, gas, witness.arguments)
 
     def assert_robust(self, start: Start, outcome: Outcome, rng: random.Random, context: str = "") -> bool:
-        """A witness with something changed reverts, or leads to the same. Returns whether it reverted; raises TwinsDiffer otherwise."""
-        arguments = mutate(outcome.arguments, rng)
+        """A forged witness reverts, or leads to the same; raises TwinsDiffer otherwise. Returns whether it reverted."""
+        arguments = mutate(outcome.arguments, rng) if rng.random() < BYTES_SHARE else falsify(start, outcome.arguments, rng)
         answer, _, _ = self.call(Phase(start.header.phase), arguments, start.rules)
         expected = encode_header(outcome.after) + encode_word(outcome.code)
         if answer is not None and answer != expected:
@@ -166,29 +167,6 @@ def describe_difference(after: Header, code: Code, answer: bytes) -> str:
     if theirs != code:
         lines.append(f"code: Python {code!r}, contract {theirs}")
     return "; ".join(lines) or f"{len(answer)} bytes of answer"
-
-
-def mutate(arguments: bytes, rng: random.Random) -> bytes:
-    """Something behind the header is another: a bit, a byte, a word, two words swapped, the end cut off."""
-    raw = bytearray(arguments)
-    at = rng.randrange(HEADER_BYTES, len(raw))
-    word = at // WORD * WORD
-    match rng.randrange(6):
-        case 0:
-            raw[at] ^= 1 << rng.randrange(8)
-        case 1:
-            raw[at] = rng.randrange(256)
-        case 2:
-            raw[word : word + WORD] = encode_word(rng.choice((0, 1, 2, WORD, 2**31, 2**64, 2**255, -1)))
-        case 3:
-            value = int.from_bytes(raw[word : word + WORD], "big")
-            raw[word : word + WORD] = encode_word(value + rng.choice((-WORD, -1, 1, WORD)))
-        case 4:
-            other = rng.randrange(HEADER_BYTES, len(raw)) // WORD * WORD
-            raw[word : word + WORD], raw[other : other + WORD] = raw[other : other + WORD], raw[word : word + WORD]
-        case _:
-            del raw[at:]
-    return bytes(raw)
 
 
 @cache

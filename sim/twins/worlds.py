@@ -124,7 +124,7 @@ class World:
         if self.dice.chance(bad):
             number = self.dice.make_number()
             count = self.state.globals.accounts
-            return number if number >= count else count + self.dice.randrange(3)
+            return number if number >= count and self.dice.chance(0.6) else count + self.dice.choice((0, 0, 1, 2))
         return self.dice.choice(self.indices)
 
     def set_account(self, index: int, **fields: object) -> None:

@@ -98,6 +98,7 @@ def test_a_forged_witness_that_decides_is_found(tmp_path: Path, monkeypatch: pyt
     # a contract that gave this answer to another witness: what the check is there for
     forged = outcome._replace(after=outcome.after._replace(signature=outcome.after.signature + 1))
     monkeypatch.setattr(runner, "mutate", lambda arguments, rng: arguments)
+    monkeypatch.setattr(runner, "falsify", lambda start, arguments, rng: arguments)
     with pytest.raises(TwinsDiffer, match="forged witness"):
         get_twins().assert_robust(before, forged, Dice(1))
 

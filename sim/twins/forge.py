@@ -1,0 +1,146 @@
+"""Witnesses that lie: bytes changed at random, and whole witnesses of another state or another operation under the honest header."""
+
+import random
+
+from protocol.codec.frames import Batch, compute_record
+from protocol.keccak import WORD, encode_word
+from protocol.machine import Preimages
+from protocol.state import State
+from protocol.types import Account, Market, compute_record_hash, encode_header
+from protocol.witness import prove_step
+from sim.twins.replay import Start
+
+HEADER_BYTES = 16 * WORD
+
+
+def mutate(arguments: bytes, rng: random.Random) -> bytes:
+    """Something behind the header is another: a bit, a byte, a word, two words swapped, the end cut off."""
+    raw = bytearray(arguments)
+    at = rng.randrange(HEADER_BYTES, len(raw))
+    word = at // WORD * WORD
+    match rng.randrange(6):
+        case 0:
+            raw[at] ^= 1 << rng.randrange(8)
+        case 1:
+            raw[at] = rng.randrange(256)
+        case 2:
+            raw[word : word + WORD] = encode_word(rng.choice((0, 1, 2, WORD, 2**31, 2**64, 2**255, -1)))
+        case 3:
+            value = int.from_bytes(raw[word : word + WORD], "big")
+            raw[word : word + WORD] = encode_word(value + rng.choice((-WORD, -1, 1, WORD)))
+        case 4:
+            other = rng.randrange(HEADER_BYTES, len(raw)) // WORD * WORD
+            raw[word : word + WORD], raw[other : other + WORD] = raw[other : other + WORD], raw[word : word + WORD]
+        case _:
+            del raw[at:]
+    return bytes(raw)
+
+
+def _falsify_account(state: State, rng: random.Random) -> None:
+    index = rng.choice(sorted(state.accounts))
+    a = state.get_account(index)
+    richer = a._replace(cash=a.cash + rng.choice((1, 10**12, -(10**12))))
+    changes: list[Account] = [
+        richer,
+        a._replace(flag=0 if a.flag else 1),
+        a._replace(nonce=a.nonce ^ 1),
+        a._replace(generation=a.generation ^ 1),
+    ]
+    if a.positions:
+        changes += [a._replace(positions=a.positions[1:]), a._replace(positions=tuple((series, -lots) for series, lots in a.positions))]
+    state.put_account(index, rng.choice(changes))
+
+
+def _falsify_market(m: Market, rng: random.Random) -> Market:
+    return m._replace(
+        mark_time=rng.choice((m.mark_time, m.mark_time + 61)),
+        slices=tuple(item._replace(forward=item.forward + rng.choice((0, 1, item.forward >> 2))) for item in m.slices),
+    )
+
+
+def falsify_state(state: State, rng: random.Random) -> None:
+    """One leaf is another."""
+    g = state.get_globals()
+    match rng.randrange(5):
+        case 0:
+            fresh = (
+                g._replace(clock=g.clock + 61),
+                g._replace(allowance=-g.allowance),
+                g._replace(fees=g.fees + 1),
+                g._replace(accounts=g.accounts + 1),
+            )
+            state.put_globals(rng.choice(fresh))
+        case 1 if state.accounts:
+            _falsify_account(state, rng)
+        case 2 if state.orders:
+            index = rng.choice(sorted(state.orders))
+            slot = rng.choice(sorted(state.orders[index]))
+            order = state.get_order(index, slot)
+            state.put_order(index, slot, order._replace(filled=0, nonce=order.nonce >> 1, price=order.price + 1))
+        case 3 if state.words:
+            index = rng.choice(sorted(state.words))
+            state.put_word(index, rng.choice((0, state.get_word(index) ^ 1 << rng.randrange(256))))
+        case _:
+            first, second = state.get_markets()
+            state.put_markets((_falsify_market(first, rng), _falsify_market(second, rng)))
+
+
+def _falsify_batch(batch: Batch, rng: random.Random) -> Batch:
+    record, messages, frames = batch
+    match rng.randrange(3):
+        case 0:
+            late = record.last + rng.randrange(1, 99)
+            more = record._replace(message_count=record.message_count + 1, frame_count=record.frame_count + 1)
+            return Batch(more._replace(first=late, last=late), messages, frames)
+        case 1:
+            messages = tuple(item._replace(time=item.time + 1) for item in messages)
+            frames = tuple(item._replace(time=record.first) for item in frames)
+        case _:
+            messages, frames = messages[-1:] + messages[:-1], frames[-1:] + frames[:-1]
+    # with a record of its own, or with the old one that does not fit it
+    fresh = compute_record(record.number, record.first, record.last, record.message_start, messages, frames)
+    return Batch(rng.choice((record, fresh)), messages, frames)
+
+
+def falsify_preimages(pre: Preimages, rng: random.Random) -> Preimages:
+    """Something that is behind a hash of the header is another."""
+    pre = pre.copy()
+    at = rng.randrange(1, len(pre.items)) if len(pre.items) > 1 else 0
+    if pre.trade is not None:
+        t = pre.trade
+        pre.trade = rng.choice(
+            (
+                t._replace(price=t.price + 1),
+                t._replace(maker_lots=-t.maker_lots),
+                t._replace(fee=0),
+                t._replace(maker=t.taker, taker=t.maker),
+            )
+        )
+    elif at and rng.random() < 0.5:
+        pre.items = (*pre.items[:at], rng.choice((pre.items[at] ^ 1, pre.items[at] >> 1, 0)), *pre.items[at + 1 :])
+    elif pre.signatures and rng.random() < 0.5:
+        cut = rng.randrange(len(pre.signatures))
+        pre.signatures = rng.choice((b"", pre.signatures[:cut], pre.signatures[65:] + pre.signatures[:65], pre.signatures[::-1]))
+    elif pre.batches:
+        pre.batches = tuple(_falsify_batch(batch, rng) for batch in pre.batches)
+        pre.record_hashes = [compute_record_hash(batch.record) for batch in pre.batches]
+    elif pre.rows:
+        pre.rows = rng.choice((pre.rows[:-1], pre.rows + b"\xc0", bytes(len(pre.rows)), pre.rows[1:] + pre.rows[:1]))
+    return pre
+
+
+def falsify(start: Start, honest: bytes, rng: random.Random) -> bytes:
+    """The honest header, and behind it a witness that is right in itself, but not for this header.
+
+    Random bytes only ever break one link of a chain of hashes; this lies all along the chain, so that only its first link can find out.
+    """
+    h, state, pre, rules = start
+    state = state.copy()
+    if rng.random() < 0.5:
+        falsify_state(state, rng)
+    else:
+        pre = falsify_preimages(pre, rng)
+    root = start.state.get_root()
+    witness = prove_step(h._replace(state=root), state, pre.copy(), rules)
+    assert honest[:HEADER_BYTES] == encode_header(h._replace(state=root))
+    return honest[:HEADER_BYTES] + witness.arguments[HEADER_BYTES:]
