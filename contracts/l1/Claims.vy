@@ -21,14 +21,12 @@ interface Judge:
 # ---- structs
 
 struct Claim:
-    position: bytes32
-    post_root: bytes32  # never zero
+    parent: bytes32  # zero: genesis, or no claim
+    post_root: bytes32  # zero: no claim
     history: bytes32
-    nodes: bytes32  # hash of the first reveal
-    status: uint256
+    standing: uint256  # status | generation of its position << 8
 
 struct Position:  # the claims that share a parent, in one generation
-    parent: bytes32
     epoch: uint256
     close: uint256  # entry ends here and the duels' clocks start
     count: uint256
@@ -36,7 +34,6 @@ struct Position:  # the claims that share a parent, in one generation
     survivors: bytes32  # XOR of the ids of those alive; of the one that is left, its id
 
 struct StoredPosition:
-    parent: bytes32
     numbers: uint256  # epoch 64 | close 64 | count 64 | alive 64 bits
     survivors: bytes32
 
@@ -47,19 +44,17 @@ struct Duel:  # of `a` and `b`, seen from `a`
     used_a: uint256  # seconds taken off so far
     used_b: uint256
     revealed: uint256  # bits A and B
-    reveal: bytes32  # hash of the one reveal of this round that is there
-    node_a: bytes32
-    node_b: bytes32
+    held_a: bytes32  # what a side is held to: its disputed node, or, once it has revealed below it, the hash of that reveal
+    held_b: bytes32
 
 struct StoredDuel:  # seen from the claim with the smaller id
     numbers: uint256  # round 16 | revealed 16 | index 32 | since 64 | used_a 64 | used_b 64 bits
-    reveal: bytes32
-    node_a: bytes32
-    node_b: bytes32
+    held_a: bytes32
+    held_b: bytes32
 
 struct Stake:
     owner: address  # zero once it is paid back
-    tip: bytes32
+    tip: bytes32  # where it sits; zero: still on the claim that it was paid for
 
 # ---- constants
 
@@ -73,6 +68,8 @@ HEADER_BYTES: constant(uint256) = 512
 PENDING: constant(uint256) = 0
 DEAD: constant(uint256) = 1
 FINAL: constant(uint256) = 2
+STATUS: constant(uint256) = 255  # mask
+GENERATION: constant(uint256) = 8  # shift
 
 A: constant(uint256) = 1
 B: constant(uint256) = 2
@@ -80,7 +77,7 @@ B: constant(uint256) = 2
 MAX_GAS_PRICE: constant(uint256) = 50 * 10**9  # wei; what work is paid for at most
 TX_GAS: constant(uint256) = 21000
 BYTE_GAS: constant(uint256) = 16
-CREDIT_GAS: constant(uint256) = 15000  # what comes after the meter is read
+CREDIT_GAS: constant(uint256) = 10000  # what comes after the meter is read
 MASK_64: constant(uint256) = 2**64 - 1
 MASK_32: constant(uint256) = 2**32 - 1
 MASK_16: constant(uint256) = 2**16 - 1
@@ -105,10 +102,10 @@ claims: HashMap[bytes32, Claim]
 positions: HashMap[bytes32, StoredPosition]
 generations: public(HashMap[bytes32, uint256])  # by parent: how often its position was reopened
 duels: HashMap[bytes32, StoredDuel]
-stakes: public(HashMap[bytes32, Stake])  # by the claim that it was paid for
+_stakes: HashMap[bytes32, Stake]  # by the claim that it was paid for
 proven: public(HashMap[bytes32, bytes32])  # leaf before a step -> leaf after it
-work: public(HashMap[bytes32, HashMap[address, uint256]])  # wei, by claim and worker
-work_total: public(HashMap[bytes32, uint256])
+work: public(HashMap[bytes32, HashMap[address, uint256]])  # wei that are owed if the claim is final, by claim and worker
+paid: public(HashMap[bytes32, uint256])  # wei out of the pot of a final claim
 
 # ---- events
 
@@ -209,7 +206,7 @@ def __init__(
     STAKE = stake
     GENESIS = self._compute_claim_id(empty(bytes32), 0, genesis_root, empty(bytes32))
     self.claims[GENESIS].post_root = genesis_root
-    self.claims[GENESIS].status = FINAL
+    self.claims[GENESIS].standing = FINAL
 
 
 # ---- external: claims
@@ -232,7 +229,8 @@ def claim(
     """
     # READ
     parent_claim: Claim = self.claims[parent]
-    position_id: bytes32 = self._get_position_id(parent)
+    generation: uint256 = self.generations[parent]
+    position_id: bytes32 = self._compute_position_id(parent, generation)
     position: Position = self._get_position(position_id)
     claim_id: bytes32 = self._compute_claim_id(position_id, epoch, post_root, history)
     # CHECK
@@ -240,12 +238,10 @@ def claim(
     assert post_root != empty(bytes32), "claims: no state"
     assert self.claims[claim_id].post_root == empty(bytes32), "claims: claimed already"
     if position.close == 0:
-        parent_epoch: uint256 = self._get_position(parent_claim.position).epoch
+        parent_epoch: uint256 = self._get_position(self._get_position_id_of(parent_claim)).epoch
         assert epoch != 0 and epoch == staticcall Inbox(INBOX).next_epoch(parent_epoch), "claims: not the next epoch"
         assert block.timestamp // EPOCH_S > epoch, "claims: the epoch is not over"
-        position = Position(
-            parent=parent, epoch=epoch, close=block.timestamp + ENTRY_S, count=0, alive=0, survivors=empty(bytes32)
-        )
+        position = Position(epoch=epoch, close=block.timestamp + ENTRY_S, count=0, alive=0, survivors=empty(bytes32))
     assert epoch == position.epoch, "claims: not the next epoch"
     assert block.timestamp < position.close, "claims: entry is closed"
     assert position.count < GROUP, "claims: the group is full"
@@ -257,7 +253,10 @@ def claim(
     position.survivors = position.survivors ^ claim_id
     self._set_position(position_id, position)
     self.claims[claim_id] = Claim(
-        position=position_id, post_root=post_root, history=history, nodes=keccak256(abi_encode(nodes)), status=PENDING
+        parent=parent,
+        post_root=post_root,
+        history=history,
+        standing=generation << GENERATION | PENDING,
     )
     stake_id: bytes32 = self._place_stake(claim_id, parent, stake_from)
     log Claimed(
@@ -279,7 +278,7 @@ def reopen(parent: bytes32):
     """
     @notice Several are left at the deadline: all of them die, and claims may enter anew.
     """
-    position_id: bytes32 = self._get_position_id(parent)
+    position_id: bytes32 = self._compute_position_id(parent, self.generations[parent])
     position: Position = self._get_position(position_id)
     assert position.alive > 1 and block.timestamp >= position.close + ROUND_S, "claims: the position is not stuck"
     position.alive = 0
@@ -293,12 +292,12 @@ def finalize(claim_id: bytes32):
     @notice Record that a claim is final: its parent is, and it won its position.
     """
     item: Claim = self.claims[claim_id]
-    position: Position = self._get_position(item.position)
-    assert item.post_root != empty(bytes32) and item.status == PENDING, "claims: not a pending claim"
-    assert self.claims[position.parent].status == FINAL, "claims: the parent is not final"
+    position: Position = self._get_position(self._get_position_id_of(item))
+    assert item.post_root != empty(bytes32) and item.standing & STATUS == PENDING, "claims: not a pending claim"
+    assert self._is_final(item.parent), "claims: the parent is not final"
     assert self._get_winner(position) == claim_id, "claims: not the winner"
-    self.claims[claim_id].status = FINAL
-    log ClaimFinal(claim_id=claim_id, parent=position.parent, epoch=position.epoch, post_root=item.post_root)
+    self.claims[claim_id].standing = item.standing | FINAL
+    log ClaimFinal(claim_id=claim_id, parent=item.parent, epoch=position.epoch, post_root=item.post_root)
 
 
 # ---- external: duels
@@ -316,8 +315,7 @@ def move(
     """
     gas_start: uint256 = msg.gas
     # READ
-    position: Position = self._get_running(mine, other)
-    duel: Duel = self._get_duel(mine, other, position.close)
+    duel: Duel = self._get_duel(mine, other, self._get_close(mine, other))
     assert duel.round < ROUNDS, "claims: the proof is due"
     # COMPUTE
     if len(nodes_mine) + len(nodes_other) != 0:
@@ -326,9 +324,9 @@ def move(
         assert len(next_nodes) != 0, "claims: nothing to do"
     if len(next_nodes) != 0:
         assert duel.round < ROUNDS and duel.round != 0 and duel.revealed == 0, "claims: bring the nodes of this round"
-        assert self._fold(next_nodes) == duel.node_a, "claims: the nodes are not the disputed one's"
+        assert self._fold(next_nodes) == duel.held_a, "claims: the nodes are not the disputed one's"
         duel.used_a += self._compute_charge(duel)
-        duel.reveal = keccak256(abi_encode(next_nodes))
+        duel.held_a = keccak256(abi_encode(next_nodes))
         duel.revealed = A
         log Revealed(mine=mine, other=other, round=duel.round, nodes=next_nodes)
     # WRITE
@@ -345,8 +343,7 @@ def prove(a: bytes32, b: bytes32, args: Bytes[MAX_ARGS], path: DynArray[bytes32,
     """
     gas_start: uint256 = msg.gas
     # READ
-    position: Position = self._get_running(a, b)
-    duel: Duel = self._get_duel(a, b, position.close)
+    duel: Duel = self._get_duel(a, b, self._get_close(a, b))
     is_out_a: bool = self._is_out(duel, A)
     is_out_b: bool = self._is_out(duel, B)
     # COMPUTE
@@ -354,7 +351,7 @@ def prove(a: bytes32, b: bytes32, args: Bytes[MAX_ARGS], path: DynArray[bytes32,
     if not is_out_a and not is_out_b:
         assert duel.round == ROUNDS, "claims: no proof is due"
         if duel.index == 0:
-            right = self._compute_opening_leaf(position.parent, position.epoch)
+            right = self._compute_opening_leaf(self.claims[a])
         else:
             leaf_before: bytes32 = empty(bytes32)
             if len(args) == 32:
@@ -369,7 +366,7 @@ def prove(a: bytes32, b: bytes32, args: Bytes[MAX_ARGS], path: DynArray[bytes32,
             root: bytes32 = self._climb(leaf_before, duel.index - 1, path)
             assert root == self.claims[a].history, "claims: not the leaf before"
     # WRITE
-    self._decide(a, b, position, duel, is_out_a, is_out_b, right, gas_start)
+    self._decide(a, b, duel, is_out_a, is_out_b, right, gas_start)
 
 
 @external
@@ -378,9 +375,8 @@ def timeout(a: bytes32, b: bytes32):
     @notice Kill whoever is out of time.
     """
     gas_start: uint256 = msg.gas
-    position: Position = self._get_running(a, b)
-    duel: Duel = self._get_duel(a, b, position.close)
-    self._decide(a, b, position, duel, self._is_out(duel, A), self._is_out(duel, B), empty(bytes32), gas_start)
+    duel: Duel = self._get_duel(a, b, self._get_close(a, b))
+    self._decide(a, b, duel, self._is_out(duel, A), self._is_out(duel, B), empty(bytes32), gas_start)
 
 
 # ---- external: money
@@ -391,10 +387,10 @@ def withdraw_stake(stake_id: bytes32):
     """
     @notice Pay a stake back to its owner: the claim that it sits on is final.
     """
-    stake: Stake = self.stakes[stake_id]
+    stake: Stake = self._get_stake(stake_id)
     assert stake.owner != empty(address), "claims: no such stake"
-    assert self.claims[stake.tip].status == FINAL, "claims: its claim is not final"
-    self.stakes[stake_id].owner = empty(address)
+    assert self._is_final(stake.tip), "claims: its claim is not final"
+    self._stakes[stake_id].owner = empty(address)
     log StakeWithdrawn(stake_id=stake_id, owner=stake.owner, amount=STAKE)
     raw_call(stake.owner, b"", value=STAKE)
 
@@ -403,21 +399,21 @@ def withdraw_stake(stake_id: bytes32):
 @nonreentrant
 def withdraw_work(claim_id: bytes32):
     """
-    @notice Pay the sender's work for a final claim, out of the stakes of its dead rivals; in proportion, rounded down, if they do not suffice.
+    @notice Pay the sender's work for a final claim, out of the stakes of its dead rivals. First come, first served if they do not suffice; a stake is
+        sized so that one pays for all the work of one duel.
     """
     # READ
     item: Claim = self.claims[claim_id]
     amount: uint256 = self.work[claim_id][msg.sender]
     # CHECK
-    assert item.status == FINAL, "claims: not a final claim"
+    assert self._is_final(claim_id), "claims: not a final claim"
     assert amount != 0, "claims: no work to pay"
     # COMPUTE
-    pot: uint256 = (self._get_position(item.position).count - 1) * STAKE
-    total: uint256 = self.work_total[claim_id]
-    if total > pot:
-        amount = amount * pot // total
+    pot: uint256 = (self._get_position(self._get_position_id_of(item)).count - 1) * STAKE
+    amount = min(amount, pot - self.paid[claim_id])
     # WRITE
     self.work[claim_id][msg.sender] = 0
+    self.paid[claim_id] += amount
     log WorkPaid(claim_id=claim_id, worker=msg.sender, amount=amount)
     raw_call(msg.sender, b"", value=amount)
 
@@ -432,8 +428,9 @@ def get_claim(claim_id: bytes32) -> (bytes32, bytes32, uint256, bytes32, bytes32
     """
     item: Claim = self.claims[claim_id]
     assert item.post_root != empty(bytes32), "claims: no such claim"
-    position: Position = self._get_position(item.position)
-    return item.position, position.parent, position.epoch, item.post_root, item.history, self._is_alive(item), item.status == FINAL
+    position_id: bytes32 = self._get_position_id_of(item)
+    epoch: uint256 = self._get_position(position_id).epoch
+    return position_id, item.parent, epoch, item.post_root, item.history, self._is_alive(item), item.standing & STATUS == FINAL
 
 
 @external
@@ -442,26 +439,36 @@ def get_position(parent: bytes32) -> (bytes32, uint256, uint256, uint256, uint25
     """
     @return position, generation, epoch, close, deadline, count, alive, winner: of the current generation
     """
-    position_id: bytes32 = self._get_position_id(parent)
+    generation: uint256 = self.generations[parent]
+    position_id: bytes32 = self._compute_position_id(parent, generation)
     p: Position = self._get_position(position_id)
     deadline: uint256 = 0
     if p.close != 0:
         deadline = p.close + ROUND_S
-    return position_id, self.generations[parent], p.epoch, p.close, deadline, p.count, p.alive, self._get_winner(p)
+    return position_id, generation, p.epoch, p.close, deadline, p.count, p.alive, self._get_winner(p)
 
 
 @external
 @view
 def get_duel(a: bytes32, b: bytes32) -> (uint256, uint256, uint256, uint256, uint256, uint256, bytes32, bytes32, bool, bool):
     """
-    @return round, index, since, left_a, left_b, revealed, node_a, node_b, is_out_a, is_out_b
+    @return round, index, since, left_a, left_b, revealed, node_a, node_b, is_out_a, is_out_b: the node of a side that has revealed is its reveal's hash
     """
-    position_id: bytes32 = self.claims[a].position
-    assert a != b and position_id != empty(bytes32) and position_id == self.claims[b].position, "claims: no such duel"
-    d: Duel = self._get_duel(a, b, self._get_position(position_id).close)
+    self._check_rivals(a, b)
+    d: Duel = self._get_duel(a, b, self._get_position(self._get_position_id_of(self.claims[a])).close)
     left_a: uint256 = CENSORSHIP_S - d.used_a
     left_b: uint256 = CENSORSHIP_S - d.used_b
-    return d.round, d.index, d.since, left_a, left_b, d.revealed, d.node_a, d.node_b, self._is_out(d, A), self._is_out(d, B)
+    return d.round, d.index, d.since, left_a, left_b, d.revealed, d.held_a, d.held_b, self._is_out(d, A), self._is_out(d, B)
+
+
+@external
+@view
+def stakes(stake_id: bytes32) -> (address, bytes32):
+    """
+    @return owner (zero: none, or paid back), tip
+    """
+    stake: Stake = self._get_stake(stake_id)
+    return stake.owner, stake.tip
 
 
 @external
@@ -470,13 +477,13 @@ def get_winner(parent: bytes32) -> bytes32:
     """
     @notice The claim that won the position below `parent`; zero if none yet.
     """
-    return self._get_winner(self._get_position(self._get_position_id(parent)))
+    return self._get_winner(self._get_position(self._compute_position_id(parent, self.generations[parent])))
 
 
 @external
 @view
 def is_final(claim_id: bytes32) -> bool:
-    return self.claims[claim_id].status == FINAL
+    return self._is_final(claim_id)
 
 
 @external
@@ -494,9 +501,8 @@ def get_final_root(claim_id: bytes32) -> bytes32:
     """
     @notice The state that a final claim ends in.
     """
-    item: Claim = self.claims[claim_id]
-    assert item.status == FINAL, "claims: not a final claim"
-    return item.post_root
+    assert self._is_final(claim_id), "claims: not a final claim"
+    return self.claims[claim_id].post_root
 
 
 # ---- internal: claims and positions
@@ -508,15 +514,20 @@ def _compute_claim_id(position_id: bytes32, epoch: uint256, post_root: bytes32, 
 
 
 @internal
-@view
-def _get_position_id(parent: bytes32) -> bytes32:
+@pure
+def _compute_position_id(parent: bytes32, generation: uint256) -> bytes32:
     """
     @notice The parent's id; after a reopening another, so that what was built on dead claims stays dead when they are claimed again.
     """
-    generation: uint256 = self.generations[parent]
     if generation == 0:
         return parent
     return keccak256(abi_encode(parent, generation))
+
+
+@internal
+@pure
+def _get_position_id_of(item: Claim) -> bytes32:
+    return self._compute_position_id(item.parent, item.standing >> GENERATION)
 
 
 @internal
@@ -524,7 +535,6 @@ def _get_position_id(parent: bytes32) -> bytes32:
 def _get_position(position_id: bytes32) -> Position:
     stored: StoredPosition = self.positions[position_id]
     return Position(
-        parent=stored.parent,
         epoch=stored.numbers >> 192,
         close=(stored.numbers >> 128) & MASK_64,
         count=(stored.numbers >> 64) & MASK_64,
@@ -536,8 +546,14 @@ def _get_position(position_id: bytes32) -> Position:
 @internal
 def _set_position(position_id: bytes32, p: Position):
     self.positions[position_id] = StoredPosition(
-        parent=p.parent, numbers=p.epoch << 192 | p.close << 128 | p.count << 64 | p.alive, survivors=p.survivors
+        numbers=p.epoch << 192 | p.close << 128 | p.count << 64 | p.alive, survivors=p.survivors
     )
+
+
+@internal
+@view
+def _is_final(claim_id: bytes32) -> bool:
+    return self.claims[claim_id].standing & STATUS == FINAL
 
 
 @internal
@@ -546,9 +562,9 @@ def _is_alive(item: Claim) -> bool:
     """
     @notice A position whose claims have all died at its deadline has none alive: its claims are not marked one by one.
     """
-    if item.status == PENDING:
-        return item.position != empty(bytes32) and self._get_position(item.position).alive != 0
-    return item.status == FINAL
+    if item.standing & STATUS == PENDING:
+        return item.parent != empty(bytes32) and self._get_position(self._get_position_id_of(item)).alive != 0
+    return item.standing & STATUS == FINAL
 
 
 @internal
@@ -574,15 +590,24 @@ def _reopen(parent: bytes32):
 def _place_stake(claim_id: bytes32, parent: bytes32, stake_from: bytes32) -> bytes32:
     if stake_from == empty(bytes32):
         assert msg.value == STAKE, "claims: not the stake"
-        self.stakes[claim_id] = Stake(owner=msg.sender, tip=claim_id)
+        self._stakes[claim_id].owner = msg.sender
         return claim_id
     assert msg.value == 0, "claims: the stake is there already"
-    stake: Stake = self.stakes[stake_from]
+    stake: Stake = self._get_stake(stake_from)
     assert stake.owner == msg.sender, "claims: not your stake"
     assert stake.tip == parent, "claims: the stake is not on the parent"
-    self.stakes[stake_from].tip = claim_id
+    self._stakes[stake_from].tip = claim_id
     log StakeMoved(stake_id=stake_from, tip=claim_id)
     return stake_from
+
+
+@internal
+@view
+def _get_stake(stake_id: bytes32) -> Stake:
+    stake: Stake = self._stakes[stake_id]
+    if stake.tip == empty(bytes32):
+        stake.tip = stake_id
+    return stake
 
 
 @internal
@@ -601,28 +626,37 @@ def _check_last_leaf(epoch: uint256, post_root: bytes32, history: bytes32, sibli
 
 @internal
 @view
-def _compute_opening_leaf(parent: bytes32, epoch: uint256) -> bytes32:
+def _compute_opening_leaf(item: Claim) -> bytes32:
     root: bytes32 = empty(bytes32)
     count: uint256 = 0
-    root, count = staticcall Inbox(INBOX).get_epoch(epoch)
-    return keccak256(abi_encode(self.claims[parent].post_root, root, count, empty(bytes32[13])))
+    root, count = staticcall Inbox(INBOX).get_epoch(self._get_position(self._get_position_id_of(item)).epoch)
+    return keccak256(abi_encode(self.claims[item.parent].post_root, root, count, empty(bytes32[13])))
 
 
 # ---- internal: duels
 
 @internal
 @view
-def _get_running(a: bytes32, b: bytes32) -> Position:
+def _check_rivals(a: bytes32, b: bytes32):
     """
-    @notice The position of two live rivals, before its deadline.
+    @notice Two claims of one position: of one parent, and of one generation.
     """
-    position_id: bytes32 = self.claims[a].position
-    assert a != b and position_id != empty(bytes32) and position_id == self.claims[b].position, "claims: no such duel"
-    assert self.claims[a].status == PENDING and self.claims[b].status == PENDING, "claims: decided already"
-    position: Position = self._get_position(position_id)
-    assert position.alive > 1, "claims: decided already"
-    assert block.timestamp < position.close + ROUND_S, "claims: the deadline has passed"
-    return position
+    parent: bytes32 = self.claims[a].parent
+    assert a != b and parent != empty(bytes32) and parent == self.claims[b].parent, "claims: no such duel"
+    assert self.claims[a].standing >> GENERATION == self.claims[b].standing >> GENERATION, "claims: no such duel"
+
+
+@internal
+@view
+def _get_close(a: bytes32, b: bytes32) -> uint256:
+    """
+    @notice When entry closed for two live rivals, before their position's deadline: only after it may claims have died unmarked.
+    """
+    self._check_rivals(a, b)
+    assert (self.claims[a].standing | self.claims[b].standing) & STATUS == PENDING, "claims: decided already"
+    close: uint256 = (self.positions[self._get_position_id_of(self.claims[a])].numbers >> 128) & MASK_64
+    assert block.timestamp < close + ROUND_S, "claims: the deadline has passed"
+    return close
 
 
 @internal
@@ -648,9 +682,8 @@ def _get_duel(a: bytes32, b: bytes32, close: uint256) -> Duel:
         used_a=(numbers >> 64) & MASK_64,
         used_b=numbers & MASK_64,
         revealed=(numbers >> 224) & MASK_16,
-        reveal=stored.reveal,
-        node_a=stored.node_a,
-        node_b=stored.node_b,
+        held_a=stored.held_a,
+        held_b=stored.held_b,
     )
     if duel.round == 0:
         duel.revealed = A | B
@@ -665,7 +698,7 @@ def _set_duel(a: bytes32, b: bytes32, duel: Duel):
     if convert(a, uint256) > convert(b, uint256):
         d = self._flip(duel)
     numbers: uint256 = d.round << 240 | d.revealed << 224 | d.index << 192 | d.since << 128 | d.used_a << 64 | d.used_b
-    self.duels[self._compute_duel_id(a, b)] = StoredDuel(numbers=numbers, reveal=d.reveal, node_a=d.node_a, node_b=d.node_b)
+    self.duels[self._compute_duel_id(a, b)] = StoredDuel(numbers=numbers, held_a=d.held_a, held_b=d.held_b)
 
 
 @internal
@@ -678,9 +711,8 @@ def _flip(d: Duel) -> Duel:
         used_a=d.used_b,
         used_b=d.used_a,
         revealed=(d.revealed & A) << 1 | d.revealed >> 1,
-        reveal=d.reveal,
-        node_a=d.node_b,
-        node_b=d.node_a,
+        held_a=d.held_b,
+        held_b=d.held_a,
     )
 
 
@@ -695,12 +727,12 @@ def _complete(
     # CHECK
     assert len(nodes_mine) == NODES and len(nodes_other) == NODES, "claims: wrong number of nodes"
     if d.round == 0:
-        assert keccak256(abi_encode(nodes_mine)) == self.claims[mine].nodes, "claims: mine revealed other nodes"
-        assert keccak256(abi_encode(nodes_other)) == self.claims[other].nodes, "claims: the other revealed other nodes"
+        assert self._fold(nodes_mine) == self.claims[mine].history, "claims: mine revealed other nodes"
+        assert self._fold(nodes_other) == self.claims[other].history, "claims: the other revealed other nodes"
     else:
         assert d.revealed == B, "claims: the other has not revealed"
-        assert keccak256(abi_encode(nodes_other)) == d.reveal, "claims: the other revealed other nodes"
-        assert self._fold(nodes_mine) == d.node_a, "claims: the nodes are not the disputed one's"
+        assert keccak256(abi_encode(nodes_other)) == d.held_b, "claims: the other revealed other nodes"
+        assert self._fold(nodes_mine) == d.held_a, "claims: the nodes are not the disputed one's"
         d.used_a += self._compute_charge(d)
         d.since = block.timestamp
     # COMPUTE
@@ -709,15 +741,14 @@ def _complete(
         if nodes_mine[i] != nodes_other[i]:
             break
         first += 1
-    d.node_a = nodes_mine[first]
-    d.node_b = nodes_other[first]
+    d.held_a = nodes_mine[first]
+    d.held_b = nodes_other[first]
     d.index = d.index << LEVELS | first
-    d.reveal = empty(bytes32)
     d.revealed = 0
     if convert(mine, uint256) < convert(other, uint256):
-        log Descended(low=mine, high=other, round=d.round, index=d.index, node_low=d.node_a, node_high=d.node_b)
+        log Descended(low=mine, high=other, round=d.round, index=d.index, node_low=d.held_a, node_high=d.held_b)
     else:
-        log Descended(low=other, high=mine, round=d.round, index=d.index, node_low=d.node_b, node_high=d.node_a)
+        log Descended(low=other, high=mine, round=d.round, index=d.index, node_low=d.held_b, node_high=d.held_a)
     d.round += 1
     return d
 
@@ -750,9 +781,7 @@ def _is_out(d: Duel, side: uint256) -> bool:
 
 
 @internal
-def _decide(
-    a: bytes32, b: bytes32, p: Position, duel: Duel, is_out_a: bool, is_out_b: bool, right: bytes32, gas_start: uint256
-):
+def _decide(a: bytes32, b: bytes32, duel: Duel, is_out_a: bool, is_out_b: bool, right: bytes32, gas_start: uint256):
     """
     @notice The one terminal rule: the clock decides first; else the step, if it is proven; else nothing does.
     """
@@ -760,18 +789,19 @@ def _decide(
     dies_b: bool = is_out_b
     if not is_out_a and not is_out_b:
         assert right != empty(bytes32), "claims: nobody is out of time"
-        dies_a = duel.node_a != right
-        dies_b = duel.node_b != right
-    position: Position = p
+        dies_a = duel.held_a != right
+        dies_b = duel.held_b != right
+    position_id: bytes32 = self._get_position_id_of(self.claims[a])
+    position: Position = self._get_position(position_id)
     if dies_a:
-        position = self._kill(a, position)
+        position = self._kill(a, position_id, position)
     if dies_b:
-        position = self._kill(b, position)
-    self._set_position(self.claims[a].position, position)
+        position = self._kill(b, position_id, position)
+    self._set_position(position_id, position)
     if position.alive == 0:
-        self._reopen(position.parent)
+        self._reopen(self.claims[a].parent)
     elif self._get_winner(position) != empty(bytes32):
-        log ClaimWon(claim_id=position.survivors, position=self.claims[a].position)
+        log ClaimWon(claim_id=position.survivors, position=position_id)
     if not dies_a:
         self._credit(a, gas_start)
     elif not dies_b:
@@ -779,12 +809,12 @@ def _decide(
 
 
 @internal
-def _kill(claim_id: bytes32, p: Position) -> Position:
+def _kill(claim_id: bytes32, position_id: bytes32, p: Position) -> Position:
     position: Position = p
     position.alive -= 1
     position.survivors = position.survivors ^ claim_id
-    self.claims[claim_id].status = DEAD
-    log ClaimDied(claim_id=claim_id, position=self.claims[claim_id].position, alive=position.alive)
+    self.claims[claim_id].standing |= DEAD
+    log ClaimDied(claim_id=claim_id, position=position_id, alive=position.alive)
     return position
 
 
@@ -796,7 +826,6 @@ def _credit(claim_id: bytes32, gas_start: uint256):
     gas: uint256 = TX_GAS + BYTE_GAS * len(msg.data) + gas_start - msg.gas + CREDIT_GAS
     amount: uint256 = gas * min(tx.gasprice, MAX_GAS_PRICE) * 5 // 4
     self.work[claim_id][msg.sender] += amount
-    self.work_total[claim_id] += amount
     log WorkCredited(claim_id=claim_id, worker=msg.sender, amount=amount)
 
 
