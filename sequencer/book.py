@@ -1,0 +1,133 @@
+"""Orders that rest off-chain: price, then time. Pure; one book of all series, with an index by account.
+
+A level is a dictionary of orders in order of arrival, so that a cancellation does not search. Prices of one side are a sorted list; bids
+are kept negated, so that both sides have their best price first.
+"""
+
+import heapq
+from bisect import bisect_left, insort
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+OrderKey = tuple[int, int]  # account, nonce
+
+
+@dataclass(slots=True)
+class Resting:
+    """A signed order with what it has left. `price` per lot in 1e-6 USD; `row` is its ORDER as it will be posted when it first fills."""
+
+    account: int
+    nonce: int
+    owner: int
+    series: int
+    is_buy: int
+    price: int
+    lots: int  # as signed
+    left: int
+    generation: int
+    valid_until: int
+    row: tuple[int, ...]
+    signature: bytes
+    created: int = 0
+
+    @property
+    def key(self) -> OrderKey:
+        """Unique: a nonce is used once."""
+        return self.account, self.nonce
+
+
+@dataclass(slots=True)
+class Side:
+    """`ranks` ascend: the price for asks, its negative for bids."""
+
+    ranks: list[int] = field(default_factory=list)
+    levels: dict[int, dict[OrderKey, Resting]] = field(default_factory=dict)
+
+    def add(self, rank: int, order: Resting) -> None:
+        """Behind all others of its price."""
+        level = self.levels.get(rank)
+        if level is None:
+            level = self.levels[rank] = {}
+            insort(self.ranks, rank)
+        level[order.key] = order
+
+    def remove(self, rank: int, key: OrderKey) -> None:
+        """An empty level goes."""
+        level = self.levels[rank]
+        del level[key]
+        if not level:
+            del self.levels[rank]
+            del self.ranks[bisect_left(self.ranks, rank)]
+
+    def get_best(self) -> Resting | None:
+        """The oldest order of the best price."""
+        return next(iter(self.levels[self.ranks[0]].values())) if self.ranks else None
+
+
+def get_rank(is_buy: int, price: int) -> int:
+    """Lower is better, on either side."""
+    return -price if is_buy else price
+
+
+class Book:
+    """All resting orders."""
+
+    def __init__(self) -> None:
+        self.orders: dict[OrderKey, Resting] = {}
+        self.by_account: dict[int, dict[int, Resting]] = {}  # account -> nonce -> order
+        self._sides: dict[tuple[int, int], Side] = {}  # (series, is_buy)
+        self._expiries: list[tuple[int, OrderKey]] = []  # a heap; orders that left stay in it until their time
+
+    def add(self, order: Resting) -> None:
+        """The key must be new."""
+        assert order.key not in self.orders, "an order rests once"
+        assert order.left > 0, "and with something left"
+        self.orders[order.key] = order
+        self.by_account.setdefault(order.account, {})[order.nonce] = order
+        self._sides.setdefault((order.series, order.is_buy), Side()).add(get_rank(order.is_buy, order.price), order)
+        heapq.heappush(self._expiries, (order.valid_until, order.key))
+
+    def remove(self, key: OrderKey) -> Resting:
+        """KeyError if it does not rest."""
+        order = self.orders.pop(key)
+        nonces = self.by_account[order.account]
+        del nonces[order.nonce]
+        if not nonces:
+            del self.by_account[order.account]
+        self._sides[order.series, order.is_buy].remove(get_rank(order.is_buy, order.price), key)
+        return order
+
+    def get_best(self, series: int, is_buy: int) -> Resting | None:
+        """Of one side."""
+        side = self._sides.get((series, is_buy))
+        return None if side is None else side.get_best()
+
+    def fill(self, order: Resting, lots: int) -> None:
+        """Takes `lots` off; what is filled leaves."""
+        assert 0 < lots <= order.left
+        order.left -= lots
+        if order.left == 0:
+            self.remove(order.key)
+
+    def get_depth(self, series: int, is_buy: int, levels: int) -> list[tuple[int, int]]:
+        """(price, lots) of the best levels."""
+        side = self._sides.get((series, is_buy))
+        if side is None:
+            return []
+        return [(abs(rank), sum(order.left for order in side.levels[rank].values())) for rank in side.ranks[:levels]]
+
+    def pop_expired(self, now: int) -> list[Resting]:
+        """Removes what is no longer valid at `now`."""
+        gone = []
+        while self._expiries and self._expiries[0][0] < now:
+            valid_until, key = heapq.heappop(self._expiries)
+            order = self.orders.get(key)
+            if order is not None and order.valid_until == valid_until:
+                gone.append(self.remove(key))
+        return gone
+
+    def list_orders(self) -> Iterator[Resting]:
+        """Such that adding them to an empty book in this order gives the same priorities."""
+        for side in self._sides.values():
+            for level in side.levels.values():
+                yield from level.values()

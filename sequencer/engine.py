@@ -1,0 +1,285 @@
+"""Operations on the sequencer's state, gathered into frames and batches. Pure.
+
+What is applied here and what L1 will be given must be the same, so nothing may touch the state that is not in a frame: an operation that
+the rules reject is rolled back to the last word (rejected rows cost step allowance, a frame that is opened moves the clock), and it is not
+posted. The leap sees rejected signatures too; frames hold only those of the rows that are kept. Both lists are consistent with their rows.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from protocol.codec.frames import HEAD_BYTES, MAX_FRAMES, MAX_MESSAGES, MAX_SIGNATURES, SIGNATURE_BYTES, Batch, Frame, Message
+from protocol.codec.inflate import MAX_ROWS_BYTES, decode_frame, encode_frame
+from protocol.codec.rows import encode_row
+from protocol.codes import Code
+from protocol.leap import Leap
+from protocol.operations import FLAG_AUTHORITY, Kind, get_layout
+from protocol.rules import Rules
+from protocol.signing import get_signer
+from protocol.state import State
+from protocol.types import Globals, Order, Phase
+
+STORED_BYTES = 5  # a frame that does not compress grows by a block header
+POST_BYTES = 132  # selector and arguments of the call
+BLANK = b"\x00" * SIGNATURE_BYTES
+GetSigner = Callable[[bytes, bytes | None], int]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Of batches. Times in chain seconds."""
+
+    interval_s: int = 5  # from a batch's first operation to its close
+    frame_s: int = 1  # a frame's rows share one time; a later operation opens another
+    calldata_bytes: int = 120_000
+    in_flight: int = 4  # batches posted and not yet landed
+    checkpoint: int = 16  # batches between copies of the state to rebuild from
+    frames: int = MAX_FRAMES
+
+
+class Row(NamedTuple):
+    """An operation with the signatures that it requires."""
+
+    items: tuple[int, ...]
+    signatures: bytes = b""
+
+
+@dataclass
+class OpenFrame:
+    """`before` are the globals before its opening moved the clock."""
+
+    time: int
+    before: Globals
+    rows: bytearray = field(default_factory=bytearray)
+    signatures: bytearray = field(default_factory=bytearray)
+    kept: list[Row] = field(default_factory=list)
+
+    @property
+    def bound(self) -> int:
+        """At most so many bytes of calldata."""
+        return HEAD_BYTES + STORED_BYTES + len(self.rows) + len(self.signatures)
+
+
+@dataclass
+class OpenBatch:
+    """Messages first, then frames. `messages` starts at `message_start` of the queue."""
+
+    opened: int
+    message_start: int
+    messages: list[Message] = field(default_factory=list)
+    frames: list[Frame] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)  # of the closed frames
+    size: int = POST_BYTES
+
+
+class Closed(NamedTuple):
+    """A batch whose content is fixed."""
+
+    first: int
+    last: int
+    message_start: int
+    messages: tuple[Message, ...]
+    frames: tuple[Frame, ...]
+    rows: tuple[Row, ...]
+    size: int
+
+
+def count_signatures(items: tuple[int, ...], rules: Rules) -> int:
+    """How many the row takes from its frame, whether it applies or not."""
+    if get_layout(items) is None:
+        return 0
+    match Kind(items[0] & 15):
+        case Kind.ORDER:
+            return 1
+        case Kind.CANCEL | Kind.WITHDRAW:
+            return 0 if items[0] >> 4 & FLAG_AUTHORITY else 1
+        case Kind.MARK:
+            return rules.params.quorum
+        case _:
+            return 0
+
+
+def fit_signatures(row: Row, rules: Rules) -> Row:
+    """Cut or filled up with blanks, so that the next row's signatures stay in place."""
+    wanted = count_signatures(row.items, rules) * SIGNATURE_BYTES
+    return row if len(row.signatures) == wanted else Row(row.items, (row.signatures + BLANK * (wanted // SIGNATURE_BYTES))[:wanted])
+
+
+class Engine:
+    """Owns the state."""
+
+    def __init__(self, state: State, rules: Rules, limits: Limits, get_signer: GetSigner = get_signer) -> None:
+        self.rules = rules
+        self.limits = limits
+        self._get_signer = get_signer
+        self.leap = Leap(state, rules, get_signer)
+        self.queue: dict[int, Message] = {}  # confirmed messages by number
+        self.consumed = 0  # messages that batches have taken, landed or not
+        self.last_time = 0  # of the newest batch or frame
+        self.batch: OpenBatch | None = None
+        self.frame: OpenFrame | None = None
+        self.closed: list[tuple[Closed, State | None]] = []  # to be taken by the machine; now and then with a copy of the state after it
+        self.changes = 0  # grows with everything that is not rolled back
+        self.unmarked = 0  # batches since the last copy
+
+    @property
+    def state(self) -> State:
+        """As of the last operation."""
+        return self.leap.state
+
+    # -- batches
+
+    def consume(self, now: int) -> None:
+        """Confirmed messages go first: into the open batch while it has no rows, else they wait for the next one."""
+        if self.consumed not in self.queue or (self.batch is not None and (self.batch.frames or self.frame is not None)):
+            return
+        batch = self._ensure_batch(now)
+        while self.consumed in self.queue and len(batch.messages) < MAX_MESSAGES:
+            message = self.queue[self.consumed]
+            self.leap.open_message(message.time, message.authority, message.signatures)
+            self.leap.apply_rows(message.rows)
+            batch.messages.append(message)
+            self.consumed += 1
+            self.changes += 1
+
+    def _ensure_batch(self, now: int) -> OpenBatch:
+        if self.batch is None:
+            self.batch = OpenBatch(max(now, self.last_time), self.consumed)
+        return self.batch
+
+    def close_batch(self) -> None:
+        """Whatever the open batch holds becomes fixed; an empty one leaves no trace."""
+        self._close_frame()
+        batch, self.batch = self.batch, None
+        self.changes += batch is not None
+        if batch is None or not (batch.messages or batch.frames):
+            return
+        times = [frame.time for frame in batch.frames] or [batch.opened]
+        self.last_time = max(self.last_time, times[-1])
+        messages, frames = tuple(batch.messages), tuple(batch.frames)
+        self.unmarked += 1
+        is_marked = self.unmarked >= self.limits.checkpoint
+        self.unmarked = 0 if is_marked else self.unmarked
+        content = Closed(times[0], times[-1], batch.message_start, messages, frames, tuple(batch.rows), batch.size)
+        self.closed.append((content, self.state.copy() if is_marked else None))
+
+    def _close_frame(self) -> None:
+        frame, self.frame = self.frame, None
+        if frame is None:
+            return
+        if not frame.rows:
+            self.state.put_globals(frame.before)  # nothing was kept, so the clock was never moved
+            return
+        assert self.batch is not None
+        data = encode_frame(bytes(frame.rows))
+        self.batch.frames.append(Frame(frame.time, data, bytes(frame.signatures)))
+        self.batch.rows += frame.kept
+        self.batch.size += HEAD_BYTES + len(data) + len(frame.signatures)
+        self.last_time = frame.time
+
+    def _ensure_frame(self, now: int, size: int, signatures: int) -> OpenFrame:
+        """One that has room, at a time that is recent enough; this may close a frame, or a batch."""
+        frame = self.frame
+        if frame is not None and (
+            now - frame.time >= self.limits.frame_s
+            or len(frame.rows) + size > MAX_ROWS_BYTES
+            or len(frame.signatures) + signatures > MAX_SIGNATURES * SIGNATURE_BYTES
+        ):
+            self._close_frame()
+        bound = (0 if self.batch is None else self.batch.size) + (0 if self.frame is None else self.frame.bound) + size + signatures
+        full = self.batch is not None and self.frame is None and len(self.batch.frames) >= self.limits.frames
+        if full or bound + HEAD_BYTES + STORED_BYTES > self.limits.calldata_bytes:
+            self.close_batch()
+        if self.frame is None:
+            self.consume(now)
+            self._ensure_batch(now)
+            before = self.state.globals
+            time = max(now, self.last_time)
+            self.leap.open_frame(time)
+            self.frame = OpenFrame(time, before)
+            self.changes += 1
+        return self.frame
+
+    # -- operations
+
+    def open_time(self, now: int, size: int = 0, signatures: int = 0) -> int:
+        """The time at which an operation would run."""
+        return self._ensure_frame(now, size, signatures).time
+
+    def apply_group(self, now: int, rows: Sequence[Row], must_apply: bool = True) -> tuple[Code, int]:
+        """All of the rows or none: the code, and which row gave it. Without `must_apply` every row is kept, whatever its code."""
+        rows = [fit_signatures(row, self.rules) for row in rows]
+        encoded = [encode_row(row.items) for row in rows]
+        size, signatures = sum(map(len, encoded)), sum(len(row.signatures) for row in rows)
+        frame = self._ensure_frame(now, size, signatures)
+        before = self.state.globals
+        layouts = [get_layout(row.items) for row in rows]
+        spent = sum(layout.steps if layout else 1 for layout in layouts[:-1])
+        if before.allowance <= spent:
+            return Code.ALLOWANCE, 0
+        undo: list[tuple[int, int, Order]] = []
+        code, at = Code.OK, 0
+        for at, row in enumerate(rows):
+            layout = layouts[at]
+            order = self._get_order(row.items) if layout is not None and layout.phase == Phase.ORDER else None
+            self.leap.append_signature(row.signatures)
+            code = self.leap.apply_row(row.items)
+            if code == Code.OK and order is not None:
+                undo.append(order)
+            if code != Code.OK and must_apply:
+                for account, slot, old in reversed(undo):
+                    self.state.put_order(account, slot, old)
+                self.state.put_globals(before)
+                return code, at
+        for row, data in zip(rows, encoded, strict=True):
+            frame.rows += data
+            frame.signatures += row.signatures
+            frame.kept.append(row)
+        self.changes += 1
+        return code, at
+
+    def _get_order(self, items: tuple[int, ...]) -> tuple[int, int, Order]:
+        account, nonce = items[1], items[7]
+        slot = nonce & (self.rules.params.order_slots - 1)
+        return account, slot, self.state.get_order(account, slot)
+
+    # -- L1 has the last word
+
+    def apply_batch(self, batch: Batch) -> None:
+        """What L1 recorded, on top of a state that has nothing open."""
+        assert self.batch is None
+        assert self.frame is None
+        self.leap.apply_batch(batch)
+        self.consumed = batch.record.message_start + batch.record.message_count
+        self.last_time = max(self.last_time, batch.record.last)
+
+    def restore(self, batch: OpenBatch, frame: tuple[int, list[Row]] | None) -> None:
+        """From a snapshot: what was open is applied again."""
+        for message in batch.messages:
+            self.leap.open_message(message.time, message.authority, message.signatures)
+            self.leap.apply_rows(message.rows)
+        for posted in batch.frames:
+            self.leap.open_frame(posted.time, posted.signatures)
+            self.leap.apply_rows(decode_frame(posted.data) or b"")
+        self.batch = batch
+        self.consumed = batch.message_start + len(batch.messages)
+        if frame is None:
+            return
+        time, rows = frame
+        self.frame = OpenFrame(time, self.state.globals)
+        self.leap.open_frame(time)
+        for row in rows:
+            self.leap.append_signature(row.signatures)
+            self.leap.apply_row(row.items)
+            self.frame.rows += encode_row(row.items)
+            self.frame.signatures += row.signatures
+            self.frame.kept.append(row)
+
+    def fork(self, state: State, consumed: int, last_time: int) -> "Engine":
+        """An engine on another state, with the same queue."""
+        twin = Engine(state, self.rules, self.limits, self._get_signer)
+        twin.queue = self.queue
+        twin.consumed = consumed
+        twin.last_time = last_time
+        return twin

@@ -1,0 +1,267 @@
+"""What happens to the sequencer, and what it wants done. Events are past tense, effects imperative; times are chain seconds.
+
+`request` names whom to answer; 0 for nobody.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from protocol.codec.frames import Batch, Frame, Message
+from protocol.types import Record
+
+IMMEDIATE = 1  # option: what does not fill at once is cancelled
+POST_ONLY = 2  # option: refused if it would fill at once
+
+
+class Refusal(IntEnum):
+    """What the sequencer itself refuses. What the rules refuse has a `protocol.codes.Code`, a positive number. Stable."""
+
+    POST_ONLY = -32010
+    SLOT_BUSY = -32011  # the nonce's slot holds an order that rests
+    NOT_FOUND = -32012
+    NOT_YOURS = -32013
+    UNAUTHENTICATED = -32014
+    TOO_MANY = -32015
+    UNKNOWN_INSTRUMENT = -32016
+    UNAVAILABLE = -32017
+
+
+# -- events
+
+
+@dataclass(frozen=True, slots=True)
+class OrderReceived:
+    """`signer` was recovered from the signature over exactly these terms; 0 if none could be."""
+
+    now: int
+    request: int
+    account: int
+    series: int
+    is_buy: int
+    price: int  # limit, 1e-6 USD a lot
+    lots: int
+    nonce: int
+    generation: int
+    valid_until: int
+    options: int
+    signature: bytes
+    signer: int
+
+
+@dataclass(frozen=True, slots=True)
+class RowReceived:
+    """Any other operation. With `must_apply` unset it is posted even if it changes nothing."""
+
+    now: int
+    request: int
+    items: tuple[int, ...]
+    signatures: bytes
+    must_apply: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CancelReceived:
+    """Takes resting orders out of the book; no nonces means all of the account's."""
+
+    now: int
+    request: int
+    account: int
+    nonces: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MessagesQueued:
+    """Forced messages from number `start` on, confirmed on L1."""
+
+    now: int
+    start: int
+    messages: tuple[Message, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ClockElapsed:
+    """Some time has passed."""
+
+    now: int
+
+
+@dataclass(frozen=True, slots=True)
+class BlockSeen:
+    """L1's newest confirmed block."""
+
+    now: int
+    number: int
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLanded:
+    """A batch is confirmed on L1. Its content comes along unless it is, by its record, the one that was posted next."""
+
+    now: int
+    record: Record
+    batch: Batch | None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLost:
+    """A posted batch will not land: L1 reverted it, or its transaction was given up."""
+
+    now: int
+    entry: int
+    is_reverted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class L1Undone:
+    """A reorganisation below the confirmations: batches and messages from these numbers on are not on L1 any more."""
+
+    now: int
+    batches: int
+    messages: int
+
+
+Event = OrderReceived | RowReceived | CancelReceived | MessagesQueued | ClockElapsed | BlockSeen | BatchLanded | BatchLost | L1Undone
+
+
+# -- what effects carry
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """A trade that the rules applied. `price` is the maker's, `fee` the taker's, 1e-6 USD."""
+
+    number: int
+    time: int
+    series: int
+    price: int
+    lots: int
+    is_buy: int  # the taker's side
+    maker: int
+    maker_nonce: int
+    taker: int
+    taker_nonce: int
+    fee: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrderPlaced:
+    """What became of an order: fills, and what rests. `code` says why the remainder does not rest, 0 if it does or nothing remains."""
+
+    account: int
+    nonce: int
+    series: int
+    is_buy: int
+    price: int
+    lots: int
+    left: int  # resting
+    fills: tuple[Fill, ...]
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRemoved:
+    """A resting order left the book without a fill."""
+
+    account: int
+    nonce: int
+    series: int
+    left: int
+    code: int  # 0 by its owner's wish
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The operation changed nothing. Positive codes are the rules', negative ones `Refusal`."""
+
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RowApplied:
+    """`code` is not OK only where the row was to be posted regardless."""
+
+    code: int
+    batch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """Nonces of the orders that left the book."""
+
+    nonces: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Lapsed:
+    """An operation that had been acknowledged did not survive its batch's being headed anew."""
+
+    items: tuple[int, ...]
+    code: int
+
+
+@dataclass(frozen=True, slots=True)
+class BatchClosed:
+    """Its frames are fixed; it waits to be posted."""
+
+    entry: int
+    first: int
+    last: int
+    messages: int
+    frames: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class MarkApplied:
+    """A new surface for one underlying."""
+
+    underlying: int
+    time: int
+
+
+Result = OrderPlaced | RowApplied | Cancelled | Refused
+News = Fill | OrderRemoved | MarkApplied | BatchClosed | Lapsed | BatchLanded
+
+
+# -- effects
+
+
+@dataclass(frozen=True, slots=True)
+class Persist:
+    """Write the record down; nothing that follows may happen before it is durable."""
+
+    record: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Answer a request."""
+
+    request: int
+    result: Result
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Tell subscribers."""
+
+    news: News
+
+
+@dataclass(frozen=True, slots=True)
+class PostBatch:
+    """Send to L1. `entry` and `attempt` name the intent, so that it is sent once however often this is asked for."""
+
+    entry: int
+    attempt: int
+    first: int
+    last: int
+    message_count: int
+    frames: tuple[Frame, ...]
+
+
+Effect = Persist | Reply | Publish | PostBatch

@@ -1,0 +1,116 @@
+"""Events and the machine's memory as bytes: what the store keeps. MessagePack; integers above 64 bits as an extension of their own.
+
+Every record was written by this program and passed a checksum, so a record that does not decode means another version: `STORE_VERSION`.
+"""
+
+from typing import Any
+
+import msgpack
+
+from node.errors import NodeCode, NodeError
+from protocol.codec.frames import Batch, Frame, Message
+from protocol.params import Params
+from protocol.state import State
+from protocol.types import Account, Globals, Market, Order, Record, Slice
+from sequencer import events
+from sequencer.events import BatchLanded, Event, MessagesQueued
+
+BIG = 1  # extension: an integer above 64 bits
+VERSION = 1
+KINDS: tuple[Any, ...] = (
+    events.OrderReceived,
+    events.RowReceived,
+    events.CancelReceived,
+    events.MessagesQueued,
+    events.ClockElapsed,
+    events.BlockSeen,
+    events.BatchLanded,
+    events.BatchLost,
+    events.L1Undone,
+)  # append only: the place is the record's tag
+TAGS = {kind: tag for tag, kind in enumerate(KINDS)}
+FIELDS = {kind: tuple(kind.__dataclass_fields__) for kind in KINDS}
+
+
+def _encode_big(value: object) -> msgpack.ExtType:
+    if isinstance(value, int) and value >= 0:
+        return msgpack.ExtType(BIG, value.to_bytes((value.bit_length() + 7) >> 3, "big"))
+    raise TypeError(f"cannot encode {type(value).__name__}")
+
+
+def _decode_big(code: int, data: bytes) -> int:
+    if code != BIG:
+        raise ValueError(f"unknown extension {code}")
+    return int.from_bytes(data, "big")
+
+
+def encode(value: Any) -> bytes:
+    """Tuples, integers, bytes, booleans, texts, None."""
+    packed: bytes = msgpack.packb(value, default=_encode_big, use_bin_type=True)
+    return packed
+
+
+def decode(data: bytes) -> Any:
+    """Arrays become tuples."""
+    try:
+        return msgpack.unpackb(data, ext_hook=_decode_big, use_list=False, raw=False, strict_map_key=False)
+    except (ValueError, msgpack.UnpackException) as error:
+        raise NodeError(NodeCode.STORE_CORRUPT, f"a record does not decode: {error}") from error
+
+
+def encode_event(event: Event) -> bytes:
+    """A tag and the fields in order."""
+    kind = type(event)
+    return encode((TAGS[kind], *(getattr(event, name) for name in FIELDS[kind])))
+
+
+def decode_event(record: bytes) -> Event:
+    """The inverse; `NodeError` for a record of another version."""
+    tag, *fields = decode(record)
+    if not 0 <= tag < len(KINDS) or len(fields) != len(FIELDS[KINDS[tag]]):
+        raise NodeError(NodeCode.STORE_VERSION, f"an event of unknown kind {tag}")
+    event: Event = KINDS[tag](*fields)
+    if isinstance(event, MessagesQueued):
+        return MessagesQueued(event.now, event.start, tuple(Message(*message) for message in event.messages))
+    if isinstance(event, BatchLanded):
+        return BatchLanded(event.now, Record(*event.record), None if event.batch is None else decode_batch(event.batch))
+    return event
+
+
+def decode_batch(fields: Any) -> Batch:
+    """From its tuple."""
+    record, messages, frames = fields
+    return Batch(Record(*record), tuple(Message(*message) for message in messages), tuple(Frame(*frame) for frame in frames))
+
+
+def dump_state(state: State) -> tuple[Any, ...]:
+    """All that the rules see. Its root stands beside it, so that a rebuilt state is checked."""
+    return (
+        tuple(state.globals),
+        tuple((market.index_price, market.mark_time, tuple(map(tuple, market.slices))) for market in state.markets),
+        tuple((index, *account) for index, account in state.accounts.items()),
+        tuple((index, slot, *order) for index, slots in state.orders.items() for slot, order in slots.items()),
+        tuple(state.words.items()),
+        tuple(state.outbox),
+        state.get_root(),
+    )
+
+
+def load_state(fields: Any, params: Params) -> State:
+    """Raises `NodeError` unless the state has the root that was written down."""
+    head, markets, accounts, orders, words, outbox, root = fields
+    state = State(params)
+    state.put_globals(Globals(*head))
+    first, second = (Market(index, time, tuple(Slice(*item) for item in slices)) for index, time, slices in markets)
+    state.put_markets((first, second))
+    for index, *account in accounts:
+        state.put_account(index, Account(*account))
+    for index, slot, *order in orders:
+        state.put_order(index, slot, Order(*order))
+    for index, word in words:
+        state.put_word(index, word)
+    for at, (owner, amount) in enumerate(outbox):
+        state.append_outbox(at, owner, amount)
+    if state.get_root() != root:
+        raise NodeError(NodeCode.STORE_CORRUPT, "the snapshot's state has another root than was written down")
+    return state

@@ -1,0 +1,157 @@
+"""A small exchange for the sequencer's tests: keys, oracles, signed orders, and a machine that is driven by events."""
+
+from dataclasses import replace
+
+from coincurve import PrivateKey
+
+from protocol.codec.frames import Batch, Frame, Message, compute_record
+from protocol.codec.rows import encode_row
+from protocol.keccak import keccak
+from protocol.operations import build_cancel, build_deposit, build_mark, build_withdraw
+from protocol.params import DEVNET, Params
+from protocol.rules import Rules
+from protocol.series import decode_series, encode_series
+from protocol.signing import compute_cancel_digest, compute_domain, compute_mark_digest, compute_order_digest, compute_withdraw_digest
+from protocol.types import VAULT_AUTHORITY, Market, Record, Slice
+from sequencer.engine import Limits
+from sequencer.events import (
+    BatchLanded,
+    BlockSeen,
+    Effect,
+    Event,
+    MessagesQueued,
+    OrderReceived,
+    PostBatch,
+    Reply,
+    Result,
+    RowReceived,
+)
+from sequencer.machine import Machine, build_settings
+
+KEYS = [PrivateKey(bytes([i + 1]) * 32) for i in range(12)]
+ADDRESSES = [int.from_bytes(keccak(key.public_key.format(False)[1:])[12:], "big") for key in KEYS]
+ORACLES = (9, 10, 11)
+PARAMS = replace(DEVNET, account_depth=10, steps_cap=1_000_000)
+VAULT = 5
+CHAIN_ID = 31337
+DOMAIN = compute_domain(CHAIN_ID, VAULT)
+START = 1_700_000_000
+EXPIRY = START + 7 * 86_400
+USD = 10**6
+FORWARD = 50_000 * USD
+CALL = encode_series(0, EXPIRY, 51_000 * USD, 1)
+
+
+def build_rules(params: Params = PARAMS) -> Rules:
+    return Rules(params, DOMAIN, tuple(ADDRESSES[i] for i in ORACLES))
+
+
+def build_market(time: int, forward: int = FORWARD) -> Market:
+    return Market(forward, time, (Slice(EXPIRY, forward, 4_000_000, 10_000_000, -100_000_000, 0, 100_000_000),))
+
+
+def sign(key: int, digest: bytes) -> bytes:
+    raw = KEYS[key].sign_recoverable(digest, hasher=None)
+    return raw[:64] + bytes([raw[64] + 27])
+
+
+def build_deposits(count: int, amount: int, time: int) -> tuple[Message, ...]:
+    """Account i belongs to key i."""
+    return tuple(Message(time, VAULT_AUTHORITY, encode_row(build_deposit(i, ADDRESSES[i], amount)), b"") for i in range(count))
+
+
+def build_mark_event(now: int, time: int, previous: int, forward: int = FORWARD, request: int = 0) -> RowReceived:
+    market = build_market(time, forward)
+    row = build_mark(0, previous, market)
+    digest = compute_mark_digest(DOMAIN, 0, previous, time, market.index_price, row[5:])
+    return RowReceived(now, request, row, sign(ORACLES[0], digest) + sign(ORACLES[2], digest), True)
+
+
+def build_order_event(
+    now: int,
+    account: int,
+    is_buy: int,
+    price: int,
+    lots: int,
+    nonce: int,
+    *,
+    series: int = CALL,
+    generation: int = 0,
+    valid_s: int = 3_600,
+    options: int = 0,
+    request: int = 1,
+    key: int | None = None,
+) -> OrderReceived:
+    until = now + valid_s
+    underlying, expiry, strike, is_call = decode_series(series)
+    terms = (account, underlying, expiry, strike, is_call, is_buy, price, lots, nonce, generation, until)
+    signer = account if key is None else key
+    signature = sign(signer, compute_order_digest(DOMAIN, terms))
+    return OrderReceived(
+        now, request, account, series, is_buy, price, lots, nonce, generation, until, options, signature, ADDRESSES[signer]
+    )
+
+
+def build_cancel_event(now: int, account: int, nonce: int, must_apply: bool = True) -> RowReceived:
+    return RowReceived(now, 1, build_cancel(account, nonce), sign(account, compute_cancel_digest(DOMAIN, account, nonce)), must_apply)
+
+
+def build_withdraw_event(now: int, account: int, amount: int, nonce: int) -> RowReceived:
+    digest = compute_withdraw_digest(DOMAIN, account, amount, nonce)
+    return RowReceived(now, 1, build_withdraw(account, amount, nonce), sign(account, digest), True)
+
+
+class World:
+    """A machine, the events it was given, and an L1 that lands what it posts."""
+
+    def __init__(self, params: Params = PARAMS, limits: Limits | None = None) -> None:
+        self.rules = build_rules(params)
+        self.limits = limits
+        self.machine = Machine(self.rules, build_settings(self.rules, limits))
+        self.events: list[Event] = []
+        self.posts: list[PostBatch] = []
+        self.landed: list[Batch] = []
+        self.messages: list[Message] = []
+
+    def apply(self, event: Event) -> list[Effect]:
+        self.events.append(event)
+        effects = self.machine.apply(event)
+        self.posts += [effect for effect in effects if isinstance(effect, PostBatch)]
+        return effects
+
+    def ask(self, event: Event) -> Result:
+        """The one reply."""
+        (reply,) = [effect for effect in self.apply(event) if isinstance(effect, Reply)]
+        return reply.result
+
+    def open(self, accounts: int = 4, amount: int = 1_000_000 * USD, now: int = START) -> None:
+        """Funded accounts and a first mark."""
+        self.queue(now, build_deposits(accounts, amount, now))
+        self.apply(build_mark_event(now, now, 0))
+
+    def queue(self, now: int, messages: tuple[Message, ...]) -> None:
+        start = len(self.messages)
+        self.messages += messages
+        self.apply(MessagesQueued(now, start, messages))
+
+    def see(self, now: int) -> None:
+        self.apply(BlockSeen(now, now - START + 1, now))
+
+    def build_landing(self, now: int, first: int, last: int, count: int, frames: tuple[Frame, ...]) -> BatchLanded:
+        """What L1 records for such a call, whoever made it."""
+        start = self.landed[-1].record.message_start + self.landed[-1].record.message_count if self.landed else 0
+        messages = tuple(self.messages[start : start + count])
+        record: Record = compute_record(len(self.landed), first, last, start, messages, frames)
+        batch = Batch(record, messages, frames)
+        self.landed.append(batch)
+        return BatchLanded(now, record, None if self.machine.is_own(record) else batch)
+
+    def land(self, now: int, post: PostBatch) -> None:
+        self.posts.remove(post)
+        self.apply(self.build_landing(now, post.first, post.last, post.message_count, post.frames))
+
+    def land_all(self, now: int) -> None:
+        """Closes what is open and lands it."""
+        self.see(now)
+        while self.posts:
+            self.land(now, self.posts[0])
