@@ -26,6 +26,8 @@ from protocol.state import State
 from protocol.steps import STEPS, commit, margin, order, scan, terms
 from protocol.types import WORD_ACCOUNTS, Account, Header, Phase, is_risky
 
+COMPACT_MARKS = 63  # every 64th mark the book forgets series that nobody holds
+
 
 class Outcome(NamedTuple):
     """What became of one row."""
@@ -169,6 +171,8 @@ class Leap:
                 self._book.remove_account(index)
                 self._held.discard(index)
         self.changed.clear()
+        if self.state.globals.marks & COMPACT_MARKS == 0:
+            self._book.compact()
 
     def _scan(self) -> None:
         """The whole scan of a mark."""

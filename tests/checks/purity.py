@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 # Division rounds, and every rounding is named in one place.
 DIVIDER = "protocol/fixed_point.py"
+# Doubles occur in one place, where every result is exact: docs/decisions/exact-doubles.md.
+FLOATER = "protocol/doubles.py"
 
 ALLOWED_MODULES = frozenset(
     {
@@ -57,14 +59,14 @@ DTYPE_POSITION = {"zeros": 1, "empty": 1, "ones": 1, "full": 2}
 
 def find_impurities(path: str, source: str) -> list[str]:
     """Violations in a file of `protocol/`, as `path:line: reason`; `path` is relative to the root, with slashes."""
-    divides = path == DIVIDER
+    divides, floats = path == DIVIDER, path == FLOATER
     found = []
     for node in ast.walk(ast.parse(source, filename=path)):
-        found += [f"{path}:{getattr(node, 'lineno', 0)}: {reason}" for reason in _find_reasons(node, divides)]
+        found += [f"{path}:{getattr(node, 'lineno', 0)}: {reason}" for reason in _find_reasons(node, divides, floats)]
     return found
 
 
-def _find_reasons(node: ast.AST, divides: bool) -> Iterator[str]:
+def _find_reasons(node: ast.AST, divides: bool, floats: bool) -> Iterator[str]:
     match node:
         case ast.Constant(value=float() | complex()):
             yield f"float constant {node.value!r}"
@@ -76,14 +78,15 @@ def _find_reasons(node: ast.AST, divides: bool) -> Iterator[str]:
         case ast.ImportFrom(module=module, names=aliases, level=level):
             yield from _find_import_from(module, [alias.name for alias in aliases], level)
         case ast.Attribute(value=ast.Name(id=base), attr=name):
-            yield from _find_attribute(base, name, divides)
-        case ast.Name(id=name):
+            yield from _find_attribute(base, name, divides, floats)
+        case ast.Name(id=name, ctx=ast.Load()):
             if name in BANNED_NAMES:
                 yield f"name {name}"
             if name == "divmod" and not divides:
                 yield f"divmod outside {DIVIDER}"
         case ast.Call(func=ast.Attribute(value=ast.Name(id="np" | "numpy"), attr=name), args=args, keywords=keywords):
-            if name in DTYPE_POSITION and len(args) <= DTYPE_POSITION[name] and all(keyword.arg != "dtype" for keyword in keywords):
+            has_dtype = len(args) > DTYPE_POSITION.get(name, -1) or any(keyword.arg == "dtype" for keyword in keywords)
+            if not floats and not has_dtype:
                 yield f"numpy.{name} without a dtype gives floats"
 
 
@@ -113,13 +116,13 @@ def _find_import_from(module: str | None, names: list[str], level: int) -> Itera
         yield from (f"numpy.{name}" for name in names if name in FLOATING_NUMPY | DIVIDING_NUMPY)
 
 
-def _find_attribute(base: str, name: str, divides: bool) -> Iterator[str]:
+def _find_attribute(base: str, name: str, divides: bool, floats: bool) -> Iterator[str]:
     if base == "math" and name not in ALLOWED_FROM_MATH:
         yield f"math.{name}"
     if base == "operator" and name in DIVIDING_NAMES:
         yield f"operator.{name}"
     if base in {"np", "numpy"}:
-        if name in FLOATING_NUMPY:
+        if name in FLOATING_NUMPY and not floats:
             yield f"numpy.{name}"
         if name in DIVIDING_NUMPY and not divides:
             yield f"numpy.{name} outside {DIVIDER}"
