@@ -176,8 +176,10 @@ class Follower:
         header = await self._client.get_header(target)
         if header is None:
             raise Unavailable("the endpoint lost a block")
-        own = next((own for own in self.chain.headers if own.number == target), None)
-        if own is None or own.hash != header.hash:
+        if target < self.chain.headers[0].number:
+            raise Unavailable(f"the endpoint is far behind: at {target}, and we were at {self.chain.headers[-1].number}")
+        own = next(own for own in self.chain.headers if own.number == target)
+        if own.hash != header.hash:
             await self._attach(channel, [header])
         return False
 

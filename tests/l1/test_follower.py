@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from l1.follower import BlockSeen, BlockUndone, Chain, Extend, FetchBefore, Follower, FollowerEvent, ReorgTooDeep, apply_seen, apply_undo
 from l1.follower import compute_attachment as attach
+from l1.provider import Unavailable
 from l1.shapes import Header
 from protocol.keccak import keccak
 from tests.l1.devchain import KEYS, Dev, wait_until
@@ -189,6 +190,27 @@ async def test_a_reorganisation_while_it_was_down_is_undone_first(dev: Dev, nurs
     start_following(dev, nursery, consumer, token, 2)
     await wait_on(dev, consumer)
     assert consumer.undone == 2
+
+
+async def test_an_endpoint_that_falls_behind_undoes_nothing(dev: Dev) -> None:
+    await dev.mine(8)
+    headers = await dev.client.get_headers(4, 8)
+    snapshot = await dev.rpc("evm_snapshot")
+    await dev.mine(3)
+    sender, receiver = trio.open_memory_channel[FollowerEvent](100)
+    follower = Follower(dev.client, [], 4, known=headers)
+    while await follower.advance(sender):
+        pass
+    tip = follower.chain.headers[-1]
+    await dev.rpc("evm_revert", snapshot)  # it knows three blocks less, and none that contradicts ours
+    assert not await follower.advance(sender)
+    assert follower.chain.headers[-1] == tip
+    late = Follower(dev.client, [], 4, known=[tip])
+    with pytest.raises(Unavailable, match="far behind"):
+        await late.advance(sender)
+    assert [type(receiver.receive_nowait()) for _ in range(3)] == [BlockSeen] * 3
+    with pytest.raises(trio.WouldBlock):
+        receiver.receive_nowait()
 
 
 async def test_the_input_behind_a_log_is_proven_by_its_hash(dev: Dev) -> None:
