@@ -15,10 +15,10 @@ HEADER = (
     "exchange,symbol,timestamp,local_timestamp,type,strike_price,expiration,open_interest,last_price,bid_price,bid_amount,bid_iv,"
     "ask_price,ask_amount,ask_iv,mark_price,mark_iv,underlying_index,underlying_price,delta,gamma,vega,theta,rho\n"
 )
-INVERSE = "deribit,BTC-27JUN25-100000-C,1750000000000000,1750000000000001,call,100000,1751011200000000,1,,0.05,2,50,0.06,3,54,0.055,52,i,104000,,,,,\n"
-LINEAR = (
-    "deribit,BTC_USDC-27JUN25-100000-P,1750000000000000,1750000000000001,put,100000,1751011200000000,1,,1200,2,,,,,1250,51,i,104000,,,,,\n"
-)
+TIMES = "1750000000000000,1750000000000001"
+EXPIRY = "1751011200000000"
+INVERSE = f"deribit,BTC-27JUN25-100000-C,{TIMES},call,100000,{EXPIRY},1,,0.05,2,50,0.06,3,54,0.055,52,i,104000,,,,,\n"
+LINEAR = f"deribit,BTC_USDC-27JUN25-100000-P,{TIMES},put,100000,{EXPIRY},1,,1200,2,,,,,1250,51,i,104000,,,,,\n"
 OTHER = "deribit,SOL_USDC-27JUN25-150-P,1750000000000000,1,put,150,1751011200000000,1,,1.2,2,,,,,1.3,80,i,150,,,,,\n"
 
 

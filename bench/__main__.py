@@ -1,0 +1,160 @@
+"""`python -m bench`: every figure of the hot paths in one run, as ratios to R, so that no quiet machine is needed.
+
+R is what one recovery of a signer costs with the library that everything here uses; it is timed again around each measurement. What one
+process does is timed in its own processor time. Writes `.out/bench.json`.
+"""
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from time import process_time
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bench import kernels
+from bench.stream import Stream, make_stream
+from bench.verify import measure_verification
+from protocol.codec.inflate import decode_frame, encode_frame
+from protocol.codec.rows import encode_row
+from protocol.history import History
+from protocol.leap import Leap
+from protocol.operations import Kind
+from protocol.signing import get_signer
+from protocol.state import State
+from protocol.trace import Machine
+from sim.scribe import make_key, sign
+
+RECOVERIES = 1_500
+
+
+def measure_r() -> float:
+    """Seconds of one recovery: the unit."""
+    digest = bytes(range(32))
+    signature = sign(make_key(0), digest)
+    start = process_time()
+    for _ in range(RECOVERIES):
+        get_signer(digest, signature)
+    return (process_time() - start) / RECOVERIES
+
+
+def measure(work: Callable[[], int], runs: int = 3) -> tuple[float, float]:
+    """Median seconds of one unit of `work`, which returns how many it did, and the same in R."""
+    seconds, ratios = [], []
+    for _ in range(runs):
+        before = measure_r()
+        start = process_time()
+        units = work()
+        took = (process_time() - start) / units
+        seconds.append(took)
+        ratios.append(took / ((before + measure_r()) / 2))
+    return median(seconds), median(ratios)
+
+
+def _open(stream: Stream) -> Leap:
+    leap = Leap(State(stream.scribe.rules.params), stream.scribe.rules)
+    leap.apply_batch(stream.setup)
+    return leap
+
+
+def run_trades(stream: Stream) -> Callable[[], int]:
+    """What one core does for a trade as the sequencer: recover all signatures, apply, margin both sides, encode, compress, hash."""
+
+    def work() -> int:
+        leap = _open(stream)
+        for batch in stream.batches:
+            for frame in batch.frames:
+                leap.open_frame(frame.time, frame.signatures)
+                outcomes = leap.apply_rows(decode_frame(frame.data) or b"")
+                encode_frame(b"".join(encode_row(outcome.items) for outcome in outcomes))
+            leap.state.get_root()
+        return stream.trades
+
+    return work
+
+
+def run_reexecution(stream: Stream) -> Callable[[], int]:
+    """What one core does for a trade as a watcher: hash and inflate the frames, recover every signature, apply, hash the state."""
+
+    def work() -> int:
+        leap = _open(stream)
+        for batch in stream.batches:
+            leap.apply_batch(batch)
+            leap.state.get_root()
+        return stream.trades
+
+    return work
+
+
+def run_trace(stream: Stream) -> Callable[[], int]:
+    """One step traced and committed."""
+
+    def work() -> int:
+        batches = [stream.setup, *stream.batches]
+        return History(Machine(State(stream.scribe.rules.params), batches, stream.scribe.rules)).steps
+
+    return work
+
+
+def count_bytes(stream: Stream) -> dict[str, float]:
+    """Posted bytes a trade; what a batch's own framing adds is counted with the rows."""
+    frames = [frame for batch in stream.batches for frame in batch.frames]
+    rows = sum(len(frame.data) + 12 for frame in frames) / stream.trades
+    signatures = sum(len(frame.signatures) for frame in frames) / stream.trades
+    return {"bytes_per_trade": rows + signatures, "bytes_per_trade_without_signatures": rows}
+
+
+def run(trades: int) -> dict[str, Any]:
+    """All figures."""
+    stream = make_stream(trades)
+    orders = sum(outcome.items[0] & 15 == Kind.ORDER for batch in stream.batches for outcome in _open(stream).apply_batch(batch))
+    r = measure_r()
+    trade_s, trade_r = measure(run_trades(stream))
+    reexecute_s, reexecute_r = measure(run_reexecution(stream))
+    step_s, step_r = measure(run_trace(stream), runs=1)
+    scan_ms = kernels.scan_10000x20()
+    reprice_ms = kernels.reprice_500()
+    margin_ms = kernels.margin_64()
+    return {
+        "r_us": r * 1e6,
+        "trades": stream.trades,
+        "orders_per_trade": orders / stream.trades,
+        "trade_us": trade_s * 1e6,
+        "trade_r": trade_r,
+        "reexecution_us": reexecute_s * 1e6,
+        "reexecution_r": reexecute_r,
+        "step_us": step_s * 1e6,
+        "step_r": step_r,
+        "steps_per_second_and_core": 1 / step_s,
+        "reprice_500_series_ms": reprice_ms,
+        "reprice_500_series_r": reprice_ms / 1e3 / r,
+        "scan_10000x20_ms": scan_ms,
+        "scan_10000x20_r": scan_ms / 1e3 / r,
+        "margin_64_positions_us": margin_ms * 1e3,
+        **measure_verification(),
+        **count_bytes(stream),
+    }
+
+
+def main() -> None:
+    """Prints and writes."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--trades", type=int, default=3_000)
+    parser.add_argument("--out", type=Path, default=Path(".out/bench.json"))
+    arguments = parser.parse_args()
+    figures = run(arguments.trades)
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    arguments.out.write_text(json.dumps(figures, indent=2) + "\n")
+    table = Table(title="one run, ratios to R (one signer recovered)")
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    for name, value in figures.items():
+        table.add_row(name, f"{value:,.2f}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
