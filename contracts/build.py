@@ -3,13 +3,14 @@
     python -m contracts.build            compile what changed
     python -m contracts.build --check    compile everything and compare with what is there; exit 1 on a difference
 
-A source counts as changed when the hash over itself, every library, the compiler and the settings differs from the artifact's.
+A source counts as changed when the hash over itself, its libraries, the compiler and the settings differs from the artifact's.
 Names as arguments restrict the build to those contracts.
 """
 
 import argparse
 import hashlib
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ ARTIFACTS = HERE / "artifacts"
 SIZES = HERE / "snapshots" / "sizes.json"
 MAX_RUNTIME = 24_576  # EIP-170
 EVM_VERSION = "cancun"
+IMPORT = re.compile(r"(?:from\s+\S+\s+)?import\s+(?:\S+\.)?(\w+)")
 SETTINGS = f"evm={EVM_VERSION} optimize=gas codegen=legacy metadata=none format=1"
 
 
@@ -38,12 +40,26 @@ def find_sources() -> dict[str, Path]:
     return sources
 
 
+def find_imports(path: Path) -> list[Path]:
+    """The libraries that a source imports, directly or not."""
+    found: dict[str, Path] = {}
+    pending = [path]
+    while pending:
+        for line in pending.pop().read_text().splitlines():
+            match = IMPORT.match(line)
+            library = path.parent.parent / "lib" / f"{match[1]}.vy" if match else None
+            if library is not None and library.exists() and library.name not in found:
+                found[library.name] = library
+                pending.append(library)
+    return [found[name] for name in sorted(found)]
+
+
 def compute_source_hash(path: Path) -> str:
-    """Over the source, all libraries, the compiler and the settings."""
+    """Over the source, the libraries that it imports, the compiler and the settings."""
     import vyper
 
     digest = hashlib.sha256(f"{vyper.__version__} {SETTINGS}".encode())
-    for item in (path, *sorted((HERE / "lib").glob("*.vy*"))):
+    for item in (path, *find_imports(path)):
         digest.update(item.name.encode() + b"\0" + hashlib.sha256(item.read_bytes()).digest())
     return digest.hexdigest()
 

@@ -8,6 +8,7 @@ from eth_tester.exceptions import TransactionFailed
 from sim.evm import Evm, RawLog, Reverted
 
 BASEFEE_WEI = 10**9
+GENESIS_S = 1_700_000_000  # fixed, so that the same run costs the same to the last unit
 
 
 def to_bytes(address: str) -> bytes:
@@ -18,7 +19,7 @@ class PyEvm(Evm):
     """For gas snapshots. Accounts are the backend's, so there are ten; transactions pay 2 gwei."""
 
     def __init__(self) -> None:
-        parameters = PyEVMBackend.generate_genesis_params({"gas_limit": 1 << 26})
+        parameters = PyEVMBackend.generate_genesis_params({"gas_limit": 1 << 26, "timestamp": GENESIS_S})
         self._backend = PyEVMBackend(genesis_parameters=parameters)
         latest = self._backend.get_block_by_number("latest")
         super().__init__(timestamp=latest["timestamp"] + 1)
@@ -37,7 +38,16 @@ class PyEvm(Evm):
     def get_nonce(self, address: str) -> int:
         return int(self._backend.get_nonce(to_bytes(address)))
 
+    def get_code(self, address: str) -> bytes:
+        return bytes(self._backend.get_code(to_bytes(address)))
+
+    def _pin_time(self) -> None:
+        """The next block comes a second after the last one; left alone, the backend would look at the wall."""
+        chain = self._backend.chain
+        chain.header = chain.header.copy(timestamp=self._backend.get_block_by_number("latest")["timestamp"] + 1)
+
     def _mine(self, transaction: dict[str, Any]) -> dict[str, Any]:
+        self._pin_time()
         hash_ = self._backend.send_transaction(transaction)
         self._backend.mine_blocks(1)
         self.timestamp = self._backend.get_block_by_number("latest")["timestamp"]
@@ -55,6 +65,7 @@ class PyEvm(Evm):
 
     def _send(self, sender: str, to: str, data: bytes, value: int, gas: int, gas_price: int) -> tuple[bytes, int, list[RawLog]]:
         transaction = self._build(sender, data, value, gas) | {"to": to_bytes(to)}
+        self._pin_time()
         try:
             answer = self._backend.call(transaction, "pending")
         except TransactionFailed as error:

@@ -1,0 +1,109 @@
+"""Gas of the calls on L1, measured on py-evm, as committed in `contracts/snapshots/gas.json`.
+
+    python -m tests.contracts.gas      measure anew and write the snapshot
+
+The dispute is played at the full height of 28 with the toy step, whose own gas is subtracted from the proof: what a step costs is measured
+with the steps. Transactions include their base and calldata (EIP-7623's floor where it is higher).
+"""
+
+import json
+import random
+
+from contracts.build import SIZES
+from protocol.codec.frames import Frame, encode_payload
+from tests.contracts.chain import PyEvm
+from tests.contracts.world import World
+
+SNAPSHOT = SIZES.parent / "gas.json"
+DOLLAR = 10**6
+HEIGHT = 28
+
+
+def measure_inbox(world: World) -> dict[str, int]:
+    """A batch of typical and one of small size, a forced message, a deposit."""
+    rng = random.Random(1)
+    evm = world.evm
+    alice = evm.create_account()
+    gas: dict[str, int] = {}
+    world.post([Frame(0, b"first", b"")])  # fresh slots
+    gas["post: 1 frame of 100 bytes, 2 signatures"] = world.post([Frame(0, rng.randbytes(100), rng.randbytes(130))]).gas_used
+    frames = [Frame(0, rng.randbytes(6_000), rng.randbytes(65 * 200)) for _ in range(4)]
+    gas["post: 4 frames of 6,000 bytes, 200 signatures each"] = world.post(frames).gas_used
+    payload = encode_payload(frames)
+    gas["the same bytes at the floor price of calldata"] = 21_000 + 10 * payload.count(0) + 40 * (len(payload) - payload.count(0))
+    for name, rows, signatures in (("100 bytes, 2 signatures", 100, 2), ("1,024 bytes, 32 signatures", 1_024, 32)):
+        fee = evm.call(world.inbox, "fee")
+        result = evm.transact(alice, world.inbox, "send", rng.randbytes(rows), rng.randbytes(65 * signatures), value=fee)
+        gas[f"send: {name}"] = result.gas_used
+    gas["mint"] = evm.transact(alice, world.token, "mint", alice, 1_000 * DOLLAR).gas_used
+    evm.transact(alice, world.token, "approve", world.vault.address, 2**200)
+    gas["deposit: the first"] = evm.transact(alice, world.vault, "deposit", 100 * DOLLAR).gas_used
+    gas["deposit: later"] = evm.transact(alice, world.vault, "deposit", 100 * DOLLAR).gas_used
+    evm.advance(world.times.inclusion_delay_s + 1)
+    gas["post_queue: 4 messages"] = evm.transact(alice, world.inbox, "post_queue").gas_used
+    return gas
+
+
+def measure_dispute(world: World) -> dict[str, int]:
+    """Two parties, from their claims to the end; every transaction by name, and the totals."""
+    evm = world.evm
+    alice, mallory = evm.create_account(), evm.create_account()
+    honest = world.compute_honest(world.run_epoch(3))
+    lie = world.compute_lie(honest, 17)
+    headers = world.compute_headers(honest.epoch)
+    gas = {"claim: opens the position": world.enter(honest, alice).gas_used, "claim: a rival": world.enter(lie, mallory).gas_used}
+    turn = [(honest, lie, alice), (lie, honest, mallory)]
+    for round_ in range(HEIGHT // 4):
+        mine, other, who = turn[round_ % 2]
+        gas[f"move {round_ + 1}"] = world.move(who, mine, other).gas_used
+    proof = world.prove(alice, honest, lie, headers).gas_used
+    step = measure_step(world, world.compute_args(headers[16]))
+    gas["prove, without the step"] = proof - step
+    gas["dispute: transactions"] = len(gas)
+    gas["dispute: gas without the step"] = sum(list(gas.values())[:-1])
+    world.pass_close(world.genesis)
+    gas["finalize"] = world.finalize(honest).gas_used
+    gas["withdraw_work"] = evm.transact(alice, world.claims, "withdraw_work", honest.id).gas_used
+    gas["withdraw_stake"] = evm.transact(alice, world.claims, "withdraw_stake", honest.id).gas_used
+    return gas
+
+
+def measure_ends(world: World) -> dict[str, int]:
+    """A claim on a moved stake, and the end of a rival that does nothing."""
+    evm = world.evm
+    alice, mallory = evm.create_account(), evm.create_account()
+    first = world.compute_honest(world.run_epoch())
+    world.enter(first, alice)
+    child = world.compute_honest(world.run_epoch(), first.id, first.post_root)
+    gas = {"claim: on a moved stake": world.enter(child, alice, first.id).gas_used}
+    rival = world.compute_lie(child, 3)
+    world.enter(rival, mallory)
+    world.move(alice, child, rival)
+    world.pass_close(first.id)
+    evm.advance(world.times.grace_s + world.times.censorship_s + 1)
+    gas["timeout"] = world.timeout(alice, child, rival).gas_used
+    return gas
+
+
+def measure_step(world: World, args: bytes) -> int:
+    """What the toy step adds to a proof: its run by the judge, without the transaction's base and calldata."""
+    data = world.judge.encode("run", args)
+    receipt = world.evm.transact(world.deployer, world.judge, "run", args)
+    calldata = sum(4 if byte == 0 else 16 for byte in data)
+    return receipt.gas_used - 21_000 - calldata
+
+
+def measure() -> dict[str, int]:
+    """Everything, on fresh chains."""
+    sections = (measure_inbox, measure_dispute, measure_ends)
+    return {name: gas for section in sections for name, gas in section(World(height=HEIGHT, batch_depth=12, evm=PyEvm())).items()}
+
+
+def encode(gas: dict[str, int]) -> str:
+    """One line each."""
+    return json.dumps(gas, indent=1) + "\n"
+
+
+if __name__ == "__main__":
+    SNAPSHOT.write_text(encode(measure()))
+    print(SNAPSHOT.read_text())
