@@ -1,0 +1,90 @@
+"""Between the sockets and the machine: events go in, effects are performed when their events are durable.
+
+One pipeline for everything: what is taken while a commit is under way shares the next one, and effects are performed in the order of their
+events.
+"""
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+
+import trio
+
+from node.clock import Clock
+from node.store import Store
+from sequencer.events import Effect, Event, News, Persist, PostBatch, Publish, Refusal, Refused, Reply, Result
+from sequencer.machine import Machine
+
+MAX_WAITING = 10_000  # events that wait for their commit; more are refused
+
+
+class _Ticket:
+    """Events of one caller, with their effects."""
+
+    __slots__ = ("done", "effects")
+
+    def __init__(self, effects: list[Effect]) -> None:
+        self.effects = effects
+        self.done = trio.Event()
+
+
+class Desk:
+    """Owns the machine at run time. `on_news` and `on_post` must not block."""
+
+    def __init__(self, machine: Machine, store: Store, clock: Clock) -> None:
+        self.machine = machine
+        self.clock = clock
+        self.on_news: Callable[[News], None] = lambda news: None
+        self.on_post: Callable[[PostBatch], None] = lambda post: None
+        self._store = store
+        self._tickets: deque[_Ticket] = deque()
+        self._waiting = 0
+        self._wake = trio.Event()
+
+    @property
+    def is_busy(self) -> bool:
+        """Too much waits for the disk: new orders are refused."""
+        return self._waiting >= MAX_WAITING
+
+    def take(self, events: Sequence[Event]) -> Callable[[], Awaitable[list[Result]]]:
+        """Applies them now, in order; the returned call waits until they are durable and gives their replies."""
+        effects: list[Effect] = []
+        for event in events:
+            effects += self.machine.apply(event)
+        ticket = _Ticket(effects)
+        self._tickets.append(ticket)
+        self._waiting += len(events)
+        self._wake.set()
+
+        async def wait() -> list[Result]:
+            await ticket.done.wait()
+            self._waiting -= len(events)
+            return [effect.result for effect in effects if isinstance(effect, Reply)]
+
+        return wait
+
+    async def submit(self, events: Sequence[Event]) -> list[Result]:
+        """Take and wait."""
+        if self.is_busy:
+            return [Refused(Refusal.UNAVAILABLE, "the sequencer is at its limit: try again") for _ in events]
+        return await self.take(events)()
+
+    async def run(self) -> None:
+        """Commits and performs, for ever."""
+        while True:
+            await self._wake.wait()
+            self._wake = trio.Event()
+            while self._tickets:
+                tickets, self._tickets = self._tickets, deque()
+                records = [effect.record for ticket in tickets for effect in ticket.effects if isinstance(effect, Persist)]
+                if records:
+                    await self._store.append(records)
+                for ticket in tickets:
+                    self._perform(ticket.effects)
+                    ticket.done.set()
+
+    def _perform(self, effects: Sequence[Effect]) -> None:
+        for effect in effects:
+            if isinstance(effect, Publish):
+                self.on_news(effect.news)
+            elif isinstance(effect, PostBatch):
+                self.on_post(effect)
