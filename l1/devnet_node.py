@@ -75,7 +75,8 @@ class Node:
         self._calling = trio.CapacityLimiter(1)
         self._next_time: int | None = None
         self._snapshots: list[Snapshot] = []
-        self._work = trio.Event()  # a transaction came, or the mining mode changed
+        self._work = trio.Event()  # replaced whenever something may be there to mine
+        self._mode = trio.Event()  # replaced when the mining mode changes
 
     # -- mining
 
@@ -83,26 +84,31 @@ class Node:
         """For ever, by the current mode. A block that takes longer than the block time delays the next, and none is skipped."""
         due = trio.current_time()
         while True:
-            changed = self._work
-            if self.block_time is None:
-                await changed.wait()
-            elif self.block_time == 0:
-                await changed.wait()
-                self._work = trio.Event()
-                if self.block_time == 0 and len(self.pool):
-                    await self.mine()
-                continue
-            else:
+            if self.block_time:
                 due = max(due + self.block_time, trio.current_time())
-                await trio.sleep_until(due)
-                if self.block_time:
+                with trio.move_on_at(due) as waited:
+                    await self._mode.wait()
+                if waited.cancelled_caught:
                     await self.mine()
-            if changed.is_set():
-                self._work = trio.Event()
+            elif self.block_time == 0:
+                work = self._work
+                if len(self.pool):
+                    await self.mine()
+                await work.wait()
+            else:
+                await self._mode.wait()
 
     def set_mining(self, block_time: float | None) -> None:
+        """Takes effect at once."""
         self.block_time = block_time
+        self._mode.set()
+        self._mode = trio.Event()
+        self._awake()
+
+    def _awake(self) -> None:
+        """Something may be there to mine."""
         self._work.set()
+        self._work = trio.Event()
 
     async def mine(self) -> Block:
         """One block of what waits."""
@@ -148,7 +154,7 @@ class Node:
         for tx in txs:
             if self.pool.get(bytes(tx.hash)) is None and tx.nonce >= state.get_nonce(tx.sender):
                 self.pool.add(tx)
-        self._work.set()
+        self._awake()
 
     # -- time and snapshots
 
@@ -211,7 +217,7 @@ class Node:
         if state.get_balance(tx.sender) < tx.value + tx.gas * cap:
             raise Refused("insufficient funds for gas * price + value")
         self.pool.add(tx)
-        self._work.set()
+        self._awake()
         return bytes(tx.hash)
 
     def drop(self, tx_hash: bytes) -> bool:

@@ -103,6 +103,22 @@ def get_result(reply: dict[str, Any]) -> Any:
     return reply["result"]
 
 
+class _Body(httpx.AsyncByteStream):
+    """A request's body as a plain iterator. httpx's own is an async generator, which is left hanging when a request is cancelled while it is
+    sent, and trio warns of that."""
+
+    def __init__(self, body: bytes) -> None:
+        self._pieces = [body]
+
+    def __aiter__(self) -> "_Body":
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._pieces:
+            raise StopAsyncIteration
+        return self._pieces.pop()
+
+
 class Provider(AsyncJSONBaseProvider):
     """One endpoint. Owns a pool of connections: use it as an async context manager, or call `aclose`.
 
@@ -195,17 +211,21 @@ class Provider(AsyncJSONBaseProvider):
         limit = self._timeout_s if timeout_s is None else timeout_s
         try:
             with trio.fail_after(limit):
-                async with self._http.stream("POST", self.url, content=body, headers={"content-type": "application/json"}) as response:
-                    if response.status_code != 200:
-                        raise Unavailable(f"HTTP status {response.status_code}")
+                headers = {"content-type": "application/json", "content-length": str(len(body))}
+                response = await self._http.send(httpx.Request("POST", self.url, headers=headers, stream=_Body(body)), stream=True)
+                try:
                     async for piece in response.aiter_bytes():  # to the end, whatever comes: time bounds it
                         size += len(piece)
                         if size <= MAX_ANSWER_BYTES:
                             answer += piece
+                finally:
+                    await response.aclose()
         except trio.TooSlowError as error:
             raise Unavailable(f"no answer within {limit:g} s") from error
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise Unavailable(f"{type(error).__name__}: {str(error)[:SHOWN]}") from error
+        if response.status_code != 200:
+            raise Unavailable(f"HTTP status {response.status_code}")
         if size > MAX_ANSWER_BYTES:
             raise Unavailable("answer is too large")
         try:

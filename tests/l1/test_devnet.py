@@ -16,8 +16,9 @@ from web3.exceptions import Web3RPCError
 from l1.abi import decode_reason, encode_call
 from l1.client import Client, encode_hex
 from l1.contracts import encode_mint
+from l1.devnet_process import run_devnet
 from l1.provider import Provider, RpcError
-from tests.l1.devchain import BURNER, CHAIN_ID, KEYS, Dev, run_process, wait_until
+from tests.l1.devchain import BURNER, CHAIN_ID, KEYS, Dev, wait_until
 
 ALICE, BOB, CAROL = KEYS[0], KEYS[1], KEYS[2]
 
@@ -299,9 +300,10 @@ async def test_it_speaks_http_properly(dev: Dev) -> None:
 
 
 async def test_chain_time_runs_at_its_own_speed_from_its_own_start() -> None:
-    with run_process("--block-time", "0.2", "--genesis-time", "1700000000", "--speed", "50") as announced:
-        assert announced["genesis_time"] == 1_700_000_000
-        async with Provider(announced["url"]) as provider:
+    options = ("--block-time", "0.2", "--genesis-time", "1700000000", "--speed", "50", "--chain-id", "77")
+    async with run_devnet(*options) as announced:
+        assert (announced.genesis_time, announced.chain_id) == (1_700_000_000, 77)
+        async with Provider(announced.url) as provider:
             client = Client(provider)
             await trio.sleep(0.7)
             first, began = await client.get_head(), time.monotonic()
@@ -310,6 +312,12 @@ async def test_chain_time_runs_at_its_own_speed_from_its_own_start() -> None:
             await trio.sleep(1)
             last, took = await client.get_head(), time.monotonic() - began
             assert abs(last.time - first.time - 50 * took) <= 30  # a block time is 10 s of chain time
+
+
+async def test_a_devnet_that_cannot_start_says_so() -> None:
+    with pytest.RaisesGroup(RuntimeError):
+        async with run_devnet("--block-time", "never"):
+            raise AssertionError("it cannot serve")
 
 
 async def test_what_async_web3_assumes(dev: Dev) -> None:

@@ -154,7 +154,7 @@ ACTIONS = st.one_of(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=max(200, settings().max_examples))
 @given(st.lists(ACTIONS, min_size=20, max_size=80))
 def test_every_intent_happens_at_most_once_and_in_the_end_has_its_outcome(actions: list[tuple[str, int]]) -> None:
     world = World()
