@@ -104,8 +104,8 @@ def get_result(reply: dict[str, Any]) -> Any:
 
 
 class _Body(httpx.AsyncByteStream):
-    """A request's body as a plain iterator. httpx's own is an async generator, which is left hanging when a request is cancelled while it is
-    sent, and trio warns of that."""
+    """A request's body as a plain iterator. httpx's own is an async generator, which is left hanging when a request is cancelled while
+    it is sent, and trio warns of that."""
 
     def __init__(self, body: bytes) -> None:
         self._pieces = [body]
@@ -211,8 +211,9 @@ class Provider(AsyncJSONBaseProvider):
         limit = self._timeout_s if timeout_s is None else timeout_s
         try:
             with trio.fail_after(limit):
-                headers = {"content-type": "application/json", "content-length": str(len(body))}
-                response = await self._http.send(httpx.Request("POST", self.url, headers=headers, stream=_Body(body)), stream=True)
+                post = self._http.build_request("POST", self.url, content=body, headers={"content-type": "application/json"})
+                post.stream = _Body(body)
+                response = await self._http.send(post, stream=True)
                 try:
                     async for piece in response.aiter_bytes():  # to the end, whatever comes: time bounds it
                         size += len(piece)
