@@ -197,6 +197,19 @@ def test_expiries(seed: int) -> None:
     assert check(*fresh.slices, new._replace(expiry=1 << 40)) == Code.MARK_SHAPE
 
 
+@pytest.mark.parametrize(("later_s", "expected"), [(0, Code.OK), (1, Code.MARK_SHAPE)])
+def test_a_slice_is_over_at_its_expiry(seed: int, later_s: int, expected: Code) -> None:
+    """Then a mark need not bring it; a second earlier it must."""
+    markets, fresh = make_next(seed)
+    over = markets[0].slices[0]._replace(expiry=NOW + later_s)
+    market = markets[0]._replace(slices=(over, *markets[0].slices[1:]))
+    mark = fresh._replace(slices=fresh.slices[1:])
+    code, after, _ = run(make_world((market, markets[1])), build_mark(0, market.mark_time, mark))
+    assert code == expected
+    if code == Code.OK:
+        assert after.get_markets()[0].slices == (over, *mark.slices)
+
+
 @pytest.mark.parametrize(
     ("expired", "slices", "expected"),
     [(0, 16, Code.OK), (3, 13, Code.OK), (3, 14, Code.MARK_SHAPE), (15, 1, Code.OK), (16, 1, Code.MARK_SHAPE)],

@@ -166,6 +166,24 @@ def test_band_to_the_unit(seed: int) -> None:
         assert run(change_order(change_order(case, "m", price=edge + sign), "t", price=edge + sign)) == Code.BAND
 
 
+@pytest.mark.parametrize(("price", "fee"), [(100, 50_000), (1_000_001, 875_001), (1_000_000, 875_000), (2_000_000, None)])
+def test_fee(seed: int, price: int, fee: int | None) -> None:
+    """Of 7 lots of a cheap call: at least 0.05 USD, then an eighth of the premium, then three basis points of the forward; rounded up."""
+    case = make_case(seed)
+    item = case.markets[0].slices[1]
+    forward = 60_000_000_333
+    market = case.markets[0]._replace(
+        slices=(*case.markets[0].slices[:1], item._replace(forward=forward, a=10**7, b=0), *case.markets[0].slices[2:])
+    )
+    series = encode_series(0, item.expiry, 400_000_000_000, 1)
+    case = replace(case, markets=(market, case.markets[1]))
+    case = change_order(change_order(case, "m", series=series, price=price), "t", series=series, price=price)
+    outcome, _ = case.make_world().run(Phase.TERMS)
+    assert outcome.code == Code.OK
+    expected = -(-forward * 7 * 3 // 1_000_000) if fee is None else fee
+    assert outcome.after.scratch == compute_trade_hash(Trade(3, 1, 300, 2, series, -7, price, expected))
+
+
 def test_old_marks_do_not_matter_here(seed: int) -> None:
     assert run(make_case(seed, age_s=1000)) == Code.OK
 
