@@ -6,7 +6,7 @@ from protocol.codec.frames import Batch, compute_record
 from protocol.keccak import WORD, encode_word
 from protocol.machine import Preimages
 from protocol.state import State
-from protocol.types import Account, Market, compute_record_hash, encode_header
+from protocol.types import Account, Market, Order, compute_record_hash, encode_header
 from protocol.witness import prove_step
 from sim.twins.replay import Start
 
@@ -92,16 +92,21 @@ def lie_in_place(state: State, rng: random.Random) -> None:
     """
     state.get_root()
     honest = {index: state.get_positions_hash(index) for index in state.accounts}
-    match rng.randrange(4):
-        case 0 if state.orders:
+    match rng.randrange(5):
+        case 0 if state.accounts:
+            # a slot without an order has a zero leaf: nothing may hide behind it
+            slots = state.orders.setdefault(rng.choice(sorted(state.accounts)), {})
+            for slot in range(state.params.order_slots):
+                slots.setdefault(slot, Order(nonce=(1 << 64) - 1))
+        case 1 if state.orders:
             index = rng.choice(sorted(state.orders))
             slot = rng.choice(sorted(state.orders[index]))
             order = state.orders[index][slot]
             state.orders[index][slot] = order._replace(filled=0, nonce=order.nonce >> 1, price=order.price + 1)
-        case 1 if state.words:
+        case 2 if state.words:
             index = rng.choice(sorted(state.words))
             state.words[index] = rng.choice((0, state.words[index] ^ 1 << rng.randrange(256)))
-        case 2:
+        case 3:
             first, second = state.markets
             state.markets = _falsify_market(first, rng), _falsify_market(second, rng)
         case _ if state.accounts:
