@@ -20,6 +20,7 @@ from bench.stream import Stream, make_stream
 from bench.verify import measure_verification
 from protocol.codec.inflate import decode_frame, encode_frame
 from protocol.codec.rows import encode_row
+from protocol.codes import Code
 from protocol.history import History
 from protocol.leap import Leap
 from protocol.operations import Kind
@@ -56,15 +57,18 @@ def measure(work: Callable[[], int], runs: int = 3) -> tuple[float, float]:
 
 def _open(stream: Stream) -> Leap:
     leap = Leap(State(stream.scribe.rules.params), stream.scribe.rules)
-    leap.apply_batch(stream.setup)
+    for batch in stream.setup:
+        leap.apply_batch(batch)
     return leap
 
 
 def run_trades(stream: Stream) -> Callable[[], int]:
     """What one core does for a trade as the sequencer: recover all signatures, apply, margin both sides, encode, compress, hash."""
 
+    opened = _open(stream)
+
     def work() -> int:
-        leap = _open(stream)
+        leap = Leap(opened.state.copy(), stream.scribe.rules)
         for batch in stream.batches:
             for frame in batch.frames:
                 leap.open_frame(frame.time, frame.signatures)
@@ -79,8 +83,10 @@ def run_trades(stream: Stream) -> Callable[[], int]:
 def run_reexecution(stream: Stream) -> Callable[[], int]:
     """What one core does for a trade as a watcher: hash and inflate the frames, recover every signature, apply, hash the state."""
 
+    opened = _open(stream)
+
     def work() -> int:
-        leap = _open(stream)
+        leap = Leap(opened.state.copy(), stream.scribe.rules)
         for batch in stream.batches:
             leap.apply_batch(batch)
             leap.state.get_root()
@@ -93,8 +99,8 @@ def run_trace(stream: Stream) -> Callable[[], int]:
     """One step traced and committed."""
 
     def work() -> int:
-        batches = [stream.setup, *stream.batches]
-        return History(Machine(State(stream.scribe.rules.params), batches, stream.scribe.rules)).steps
+        machine = Machine(_open(stream).state, stream.batches, stream.scribe.rules)
+        return History(machine).steps
 
     return work
 
@@ -110,7 +116,10 @@ def count_bytes(stream: Stream) -> dict[str, float]:
 def run(trades: int) -> dict[str, Any]:
     """All figures."""
     stream = make_stream(trades)
-    orders = sum(outcome.items[0] & 15 == Kind.ORDER for batch in stream.batches for outcome in _open(stream).apply_batch(batch))
+    leap = _open(stream)
+    outcomes = [outcome for batch in stream.batches for outcome in leap.apply_batch(batch)]
+    assert all(outcome.code == Code.OK for outcome in outcomes)
+    orders = sum(outcome.items[0] & 15 == Kind.ORDER for outcome in outcomes)
     r = measure_r()
     trade_s, trade_r = measure(run_trades(stream))
     reexecute_s, reexecute_r = measure(run_reexecution(stream))

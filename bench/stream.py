@@ -9,7 +9,7 @@ from typing import NamedTuple
 from protocol.codec.frames import Batch
 from protocol.margin import compute_mark
 from protocol.params import MAINNET
-from protocol.series import encode_series
+from protocol.series import UNDERLYING_SHIFT, encode_series
 from protocol.types import Market, Slice
 from sim.scribe import Scribe
 
@@ -17,15 +17,17 @@ START = 1_790_000_000
 USD = 1_000_000
 DAYS = (1, 2, 7, 14, 28, 60, 91, 182)
 TRADERS = 200
-FRAME_ROWS_BYTES = 7_900
+BATCH_TRADES = 750
+MARK_GAP_S = 5
+FRAME_ROWS_BYTES = 7_500
 FRAME_SIGNATURES = 900 * 65
 
 
 class Stream(NamedTuple):
-    """`setup` opens accounts and marks; `batches` hold `trades` trades and nothing else."""
+    """`setup` opens accounts and trades for a while. Each of `batches` begins with marks; together they hold `trades`."""
 
     scribe: Scribe
-    setup: Batch
+    setup: list[Batch]
     batches: list[Batch]
     trades: int
 
@@ -38,7 +40,7 @@ class _Quote(NamedTuple):
 
 def make_market(underlying: int, time: int) -> Market:
     """Eight expiries with a smile."""
-    forward = (90_000, 3_000)[underlying] * USD
+    forward = (90_000, 3_000)[underlying] * (USD + time - START)  # moves with every mark, and stays in every trade's band
     slices = tuple(Slice(START + days * 86_400, forward, 800_000 * days, 900_000 * days, -200_000_000, 0, 200_000_000) for days in DAYS)
     return Market(forward, time, slices)
 
@@ -54,46 +56,60 @@ def list_series() -> list[int]:
     ]
 
 
-def make_stream(trades: int, seed: int = 1) -> Stream:
-    """Deterministic in its arguments."""
-    rng = random.Random(seed)
-    scribe = Scribe(MAINNET, START, traders=TRADERS)
-    markets = (make_market(0, START), make_market(1, START))
-    for trader in range(TRADERS):
-        scribe.deposit(trader, 50_000_000 * USD)
-    for underlying, market in enumerate(markets):
-        scribe.mark(underlying, market)
-    setup = scribe.close_batch()
-    series = list_series()
-    weights = [1 / (1 + rank) for rank in range(len(series))]
-    rng.shuffle(series)
-    prices = {item: max((compute_mark(item, markets[item >> 89]) or 0) // 100, 1) for item in series}
-    resting: dict[tuple[int, int], _Quote] = {}
-    batches, done, frames = [], 0, 0
-    while done < trades:
-        item = rng.choices(series, weights)[0]
-        is_buy = rng.randint(0, 1)
-        taker = rng.randrange(TRADERS)
-        lots = rng.choice((1, 1, 2, 5, 10))
-        slot = scribe.order(taker, item, is_buy, prices[item], lots)
-        while lots and done < trades:
-            quote = resting.get((item, is_buy))
+class _Flow:
+    """Takers that sweep resting quotes, series by popularity."""
+
+    def __init__(self, scribe: Scribe, seed: int) -> None:
+        self._scribe = scribe
+        self._rng = random.Random(seed)
+        self._series = list_series()
+        self._weights = [1 / (1 + rank) for rank in range(len(self._series))]
+        self._rng.shuffle(self._series)
+        markets = (make_market(0, START), make_market(1, START))
+        self._prices = {item: max((compute_mark(item, markets[item >> UNDERLYING_SHIFT]) or 0) // 100, 1) for item in self._series}
+        self._resting: dict[tuple[int, int], _Quote] = {}
+
+    def sweep(self) -> int:
+        """One taker's order against as many quotes as it takes; the number of trades."""
+        rng, scribe = self._rng, self._scribe
+        item = rng.choices(self._series, self._weights)[0]
+        is_buy, taker, lots = rng.randint(0, 1), rng.randrange(TRADERS), rng.choice((1, 1, 2, 5, 10))
+        slot = scribe.order(taker, item, is_buy, self._prices[item], lots)
+        trades = 0
+        while lots:
+            quote = self._resting.pop((item, is_buy), None)
             if quote is None or quote.trader == taker:
-                maker = rng.choice([i for i in range(TRADERS) if i != taker])
-                rest = rng.choice((20, 60, 200))
-                quote = _Quote(maker, scribe.order(maker, item, 1 - is_buy, prices[item], rest), rest)
+                maker, rest = rng.choice([i for i in range(TRADERS) if i != taker]), rng.choice((20, 60, 200))
+                quote = _Quote(maker, scribe.order(maker, item, 1 - is_buy, self._prices[item], rest), rest)
             filled = min(lots, quote.lots)
             scribe.trade(quote.trader, quote.slot, taker, slot, filled)
-            done += 1
+            trades += 1
             lots -= filled
-            resting[item, is_buy] = quote._replace(lots=quote.lots - filled)
-            if quote.lots == filled:
-                del resting[item, is_buy]
-        if scribe.rows_size > FRAME_ROWS_BYTES - 300 or scribe.signatures_size > FRAME_SIGNATURES:
+            if quote.lots > filled:
+                self._resting[item, is_buy] = quote._replace(lots=quote.lots - filled)
+        return trades
+
+
+def make_batch(scribe: Scribe, flow: _Flow, trades: int) -> tuple[Batch, int]:
+    """A mark of both underlyings, then frames of at least `trades` trades."""
+    scribe.clock += MARK_GAP_S
+    for underlying in (0, 1):
+        scribe.mark(underlying, make_market(underlying, scribe.clock))
+    done = 0
+    while done < trades:
+        done += flow.sweep()
+        if scribe.rows_size > FRAME_ROWS_BYTES or scribe.signatures_size > FRAME_SIGNATURES:
             scribe.close_frame()
-            frames += 1
-            if frames % 4 == 0:
-                scribe.clock += 1
-                batches.append(scribe.close_batch())
-    batches.append(scribe.close_batch())
-    return Stream(scribe, setup, batches, done)
+    return scribe.close_batch(), done
+
+
+def make_stream(trades: int, seed: int = 1) -> Stream:
+    """Deterministic in its arguments. As many trades again warm up."""
+    scribe = Scribe(MAINNET, START, traders=TRADERS)
+    flow = _Flow(scribe, seed)
+    for trader in range(TRADERS):
+        scribe.deposit(trader, 50_000_000 * USD)
+    count = max(trades // BATCH_TRADES, 1)
+    setup = [make_batch(scribe, flow, BATCH_TRADES)[0] for _ in range(count)]
+    timed = [make_batch(scribe, flow, BATCH_TRADES) for _ in range(count)]
+    return Stream(scribe, setup, [batch for batch, _ in timed], sum(done for _, done in timed))

@@ -4,11 +4,14 @@ Per account and underlying the 16 scenario sums, the value at the marks and the 
 adds a multiple of its series' row. Rows of all series that were seen are repriced in one vectorized call when the markets change.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from protocol.kernel import SideRisk
-from protocol.margin import SCENARIOS, Margin, compute_initial, get_risk
+from protocol.margin import SCENARIOS, Margin, compute_initial
 from protocol.margin_fast import RiskTable
 from protocol.positions import get_lots
 from protocol.series import UNDERLYING_SHIFT, decode_series
@@ -21,22 +24,27 @@ NO_ROW: Row = [0] * WIDTH
 
 
 class _Summary(NamedTuple):
-    """Of one account's positions."""
+    """Of one account's positions; dictionaries are by underlying, also for one that is no longer held."""
 
     positions: tuple[Position, ...]
-    rows: dict[int, Row]  # by underlying, also for one that is no longer held
-    counts: dict[int, int]  # positions by underlying
+    rows: dict[int, Row]
+    needs: dict[int, int]  # maintenance
+    counts: dict[int, int]  # positions
     shorts: int
     size: int  # sum of |lots|
 
     def compute_margin(self, cash: int) -> Margin:
         """As `margin.compute_margin` does."""
         equity, maintenance = cash, 0
-        for row in self.rows.values():
+        for of, row in self.rows.items():
             equity += row[SCENARIOS]
-            maintenance += max(-min(row[:SCENARIOS]), row[SCENARIOS + 1], 0)
+            maintenance += self.needs[of]
         has_short = self.shorts > 0
         return Margin(equity, maintenance, compute_initial(maintenance, has_short), has_short, cash)
+
+
+def _compute_need(row: Row) -> int:
+    return max(-min(row[:SCENARIOS]), row[SCENARIOS + 1], 0)
 
 
 class FastKernel:
@@ -45,6 +53,7 @@ class FastKernel:
     def __init__(self, get_signer: Callable[[bytes, bytes | None], int] = get_signer) -> None:
         self.get_signer = get_signer
         self._markets: Sequence[Market] = ()
+        self._table = RiskTable([], ())
         self._rows: dict[int, tuple[Row, Row]] = {}  # series -> of a long and of a short lot
         self._summaries: dict[int, tuple[_Summary, _Summary]] = {}  # as last seen before and after a trade
 
@@ -70,16 +79,18 @@ class FastKernel:
             return
         self._markets = markets
         self._summaries.clear()
+        self._rows.clear()
         listed = {(of, item.expiry) for of, market in enumerate(markets) for item in market.slices}
-        table = RiskTable([item for item in self._rows if decode_series(item)[:2] in listed], markets)
-        values = table.values[:, :WIDTH].tolist()
-        self._rows = {item: (values[2 * row], values[2 * row + 1]) for item, row in table.rows.items()}
+        self._table = RiskTable([item for item in self._table.series if decode_series(item)[:2] in listed], markets)
 
     def _get_rows(self, series: int) -> tuple[Row, Row]:
         found = self._rows.get(series)
         if found is None:
-            risk = get_risk(series, self._markets)
-            found = self._rows[series] = ([*risk.changes, risk.down, 0], [*risk.changes, risk.up, -risk.minimum])
+            if series not in self._table.rows:
+                self._table.extend([series])
+            row = 2 * self._table.rows[series]
+            long, short = self._table.values[row : row + 2, :WIDTH].tolist()
+            found = self._rows[series] = (long, short)
         return found
 
     def _get_summary(self, index: int, positions: tuple[Position, ...]) -> _Summary:
@@ -91,15 +102,23 @@ class FastKernel:
     def _summarize(self, positions: tuple[Position, ...]) -> _Summary:
         rows: dict[int, Row] = {}
         counts: dict[int, int] = {}
-        shorts = size = 0
-        for series, lots in positions:
-            of = series >> UNDERLYING_SHIFT
-            row = self._get_rows(series)[lots < 0]
-            rows[of] = [total + lots * value for total, value in zip(rows.get(of, NO_ROW), row, strict=True)]
-            counts[of] = counts.get(of, 0) + 1
-            shorts += lots < 0
-            size += abs(lots)
-        return _Summary(positions, rows, counts, shorts, size)
+        table = self._table
+        unknown = [series for series, _ in positions if series not in table.rows]
+        if unknown:
+            table.extend(unknown)
+        index = [2 * table.rows[series] + (lots < 0) for series, lots in positions]
+        held = [lots for _, lots in positions]
+        start = 0
+        while start < len(positions):
+            of = positions[start][0] >> UNDERLYING_SHIFT
+            end = bisect_left(positions, ((of + 1) << UNDERLYING_SHIFT,), start)
+            sums = np.array(held[start:end], dtype=np.int64) @ table.values[index[start:end]]
+            rows[of] = sums[:WIDTH].tolist()
+            counts[of] = end - start
+            start = end
+        needs = {of: _compute_need(row) for of, row in rows.items()}
+        shorts = sum(lots < 0 for lots in held)
+        return _Summary(positions, rows, needs, counts, shorts, sum(map(abs, held)))
 
     def _shift(self, summary: _Summary, positions: tuple[Position, ...], series: int) -> _Summary:
         old, new = get_lots(summary.positions, series), get_lots(positions, series)
@@ -114,4 +133,6 @@ class FastKernel:
             shifted = [x + new * y - old * z for x, y, z in zip(total, row, was, strict=True)]
         counts = {**summary.counts, of: summary.counts.get(of, 0) + (new != 0) - (old != 0)}
         shorts = summary.shorts + (new < 0) - (old < 0)
-        return _Summary(positions, {**summary.rows, of: shifted}, counts, shorts, summary.size + abs(new) - abs(old))
+        rows = {**summary.rows, of: shifted}
+        needs = {**summary.needs, of: _compute_need(shifted)}
+        return _Summary(positions, rows, needs, counts, shorts, summary.size + abs(new) - abs(old))

@@ -48,19 +48,15 @@ LAYOUTS = {
 }
 
 
+_LAYOUTS_BY_TAG = {kind | flags << 4: layout for kind, layout in LAYOUTS.items() for flags in range(layout.flags + 1)}
+
+
 def get_layout(items: tuple[int, ...]) -> Layout | None:
     """The layout that the row follows, or None: unknown kind or flags, wrong number of items."""
-    if not items or items[0] >> 8:
-        return None
-    kind, flags = items[0] & 15, items[0] >> 4
-    if kind < Kind.DEPOSIT or kind > Kind.MARK:
-        return None
-    layout = LAYOUTS[Kind(kind)]
-    if flags > layout.flags:
-        return None
-    if kind == Kind.MARK:
-        return layout if is_mark_length(len(items)) else None
-    return layout if len(items) == layout.items else None
+    layout = _LAYOUTS_BY_TAG.get(items[0]) if items else None
+    if layout is None or len(items) == layout.items:
+        return layout
+    return layout if layout.items == 0 and is_mark_length(len(items)) else None
 
 
 def is_mark_length(count: int) -> bool:
