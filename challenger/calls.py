@@ -1,0 +1,46 @@
+"""Actions as calls of the claims contract, with gas limits that never depend on an estimate."""
+
+from typing import Any, NamedTuple
+
+from challenger.events import Action, Finalize, Move, PostClaim, Prove, Reopen, Timeout, WithdrawStake, WithdrawWork
+from protocol.keccak import ZERO
+
+# Generous: at least twice what the full height takes. A proof gets all that a transaction may have (EIP-7825).
+CLAIM_GAS = 1_000_000
+MOVE_GAS = 700_000
+PROVE_GAS = 1 << 24
+SHORT_GAS = 500_000
+LEAF_BYTES = 32
+
+
+class Call(NamedTuple):
+    """Of `Claims`; `value` in wei."""
+
+    function: str
+    arguments: tuple[Any, ...]
+    value: int
+    gas: int
+
+
+def make_call(action: Action, stake_wei: int) -> Call:
+    """`stake_wei` is sent along with a claim that pays a new stake."""
+    match action:
+        case PostClaim(parent, epoch, truth, stake_from):
+            value = stake_wei if stake_from == ZERO else 0
+            body = (parent, epoch, truth.post_root, truth.history, truth.nodes, truth.siblings, stake_from)
+            return Call("claim", body, value, CLAIM_GAS)
+        case Move(mine, other, nodes_mine, nodes_other, next_nodes):
+            return Call("move", (mine, other, nodes_mine, nodes_other, next_nodes), 0, MOVE_GAS)
+        case Prove(mine, other, arguments, path):
+            gas = PROVE_GAS if len(arguments) > LEAF_BYTES else MOVE_GAS
+            return Call("prove", (mine, other, arguments, path), 0, gas)
+        case Timeout(mine, other):
+            return Call("timeout", (mine, other), 0, SHORT_GAS)
+        case Reopen(parent):
+            return Call("reopen", (parent,), 0, SHORT_GAS)
+        case Finalize(claim_id):
+            return Call("finalize", (claim_id,), 0, SHORT_GAS)
+        case WithdrawStake(stake_id):
+            return Call("withdraw_stake", (stake_id,), 0, SHORT_GAS)
+        case WithdrawWork(claim_id):
+            return Call("withdraw_work", (claim_id,), 0, SHORT_GAS)

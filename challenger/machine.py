@@ -1,0 +1,210 @@
+"""The challenger as a pure machine: what it saw and traced in, what it wants done out.
+
+After every event it plans anew from the board of claims, so there is no plan to lose in a crash. Three rules keep it quiet: an action is
+sent once for the state that it answers; the state must be as deep as `confirmations`, unless a deadline is near; and after an outcome the
+same action waits until a board shows what became of it.
+"""
+
+from dataclasses import replace
+from itertools import pairwise
+
+from challenger.board import Board, Status, apply_block
+from challenger.claims import plan_claims
+from challenger.duels import plan_duels
+from challenger.epochs import Link, compute_links, find_untraced
+from challenger.events import (
+    BlockSeen,
+    BlockUndone,
+    CaughtUp,
+    ClockElapsed,
+    Effect,
+    EpochTraced,
+    EpochUnavailable,
+    Event,
+    ForgetEpoch,
+    MoveConfirmed,
+    MoveFailed,
+    ReadStake,
+    Report,
+    RevealTraced,
+    Send,
+    StakeRead,
+    StepTraced,
+    TraceReveal,
+    TraceStep,
+)
+from challenger.evidence import Alert, AlertCode, Evidence, Judgement, Verdict
+from challenger.money import plan_money
+from challenger.reports import collect_alerts, collect_evidence, get_refuted, judge_claims
+from challenger.state import KEPT_BOARDS, Challenger, Task, check_undo
+
+MAX_BACKOFF_BLOCKS = 32
+
+
+def advance(state: Challenger, event: Event) -> tuple[Challenger, list[Effect]]:
+    """Raises `Malformed` where L1's events contradict themselves."""
+    state = _apply(state, event)
+    effects: list[Effect] = []
+    if isinstance(event, EpochUnavailable):
+        state, told = _tell(state, [Verdict(b"", event.epoch, Judgement.UNAVAILABLE, event.reason)])
+        effects += told
+    if isinstance(event, BlockUndone):
+        return state, effects  # another block follows at once
+    state, decided = _decide(state)
+    return state, effects + decided
+
+
+def plan(state: Challenger, board: Board, links: tuple[Link, ...], now: int) -> list[Task]:
+    """All that the board asks of us, the earliest deadline first."""
+    tasks = plan_claims(state, board, links, now) + plan_duels(state, board, links, now) + plan_money(state, board, links, now)
+    return sorted(tasks, key=lambda task: (task.deadline, task.name))
+
+
+def _apply(state: Challenger, event: Event) -> Challenger:
+    match event:
+        case BlockSeen(header, events):
+            board = apply_block(state.board, header, events)
+            return replace(state, boards=(*state.boards[-KEPT_BOARDS:], board))
+        case BlockUndone(header):
+            check_undo(state, header.hash)
+            return replace(state, boards=state.boards[:-1], asked=frozenset())
+        case CaughtUp():
+            return _mute_past(replace(state, is_live=True))
+        case EpochTraced(key, truth):
+            return replace(state, truths={**state.truths, key: truth})
+        case RevealTraced(key, height, index, nodes):
+            return replace(state, reveals={**state.reveals, (key, height, index): nodes})
+        case StepTraced(key, index, proof):
+            return replace(state, steps={**state.steps, (key, index): proof})
+        case StakeRead(stake_id, owner):
+            return replace(state, owners={**state.owners, stake_id: owner})
+        case ClockElapsed(now):
+            return replace(state, clock=max(now, state.clock))
+        case MoveConfirmed(name, number):
+            return _settle(state, name, number + state.settings.confirmations)
+        case MoveFailed(name, number, _):
+            backoff = min(1 << min(state.attempts.get(name, 0), 8), MAX_BACKOFF_BLOCKS)
+            return _settle(state, name, number + backoff)
+        case EpochUnavailable():
+            return state
+
+
+def _settle(state: Challenger, name: str, hold: int) -> Challenger:
+    """The attempt is over. Whether the action is still wanted, the boards will say; the outcome's block must be among them."""
+    in_flight = {other: attempt for other, attempt in state.in_flight.items() if other != name}
+    attempts = {**state.attempts, name: state.attempts.get(name, 0) + 1}
+    return replace(state, in_flight=in_flight, attempts=attempts, holds={**state.holds, name: hold})
+
+
+def _mute_past(state: Challenger) -> Challenger:
+    """What was decided before we came is not traced again only to be told."""
+    links = compute_links(state.board, state.truths, state.board.now)
+    past = {("evidence", dead) for link in links if link.status == Status.FINAL for dead in get_refuted(state.board, link)}
+    return replace(state, told=state.told | past)
+
+
+def _decide(state: Challenger) -> tuple[Challenger, list[Effect]]:
+    board, now = state.board, state.board.now
+    state, effects = _ask_basics(state)
+    links = compute_links(board, state.truths, now)
+    confirmed = state.confirmed
+    deep = links if confirmed is board else compute_links(confirmed, state.truths, now)
+    state, told = _report(state, confirmed, deep, now)
+    effects += told
+    if not state.is_live:
+        return state, effects
+    settled = {task.name for task in plan(state, confirmed, deep, now)}
+    for task in plan(state, board, links, now):
+        if isinstance(task.need, TraceReveal | TraceStep):
+            state, asked = _ask(state, task.need)
+            effects += asked
+        elif task.name in settled or task.deadline - now <= state.settings.urgent_s:
+            state, sent = _send(state, task)
+            effects += sent
+    return _prune(state, effects, deep)
+
+
+def _ask_basics(state: Challenger) -> tuple[Challenger, list[Effect]]:
+    """The next epoch's truth, and whose the stakes are."""
+    effects: list[Effect] = []
+    untraced = find_untraced(state.board, state.truths, state.board.now)
+    if untraced is not None:
+        state, effects = _ask(state, untraced)
+    if state.settings.me is not None:
+        for stake in state.board.tips:
+            if stake not in state.owners:
+                state, asked = _ask(state, ReadStake(stake))
+                effects += asked
+    return state, effects
+
+
+def _ask(state: Challenger, question: Effect) -> tuple[Challenger, list[Effect]]:
+    if question in state.asked:
+        return state, []
+    return replace(state, asked=state.asked | {question}), [question]
+
+
+def _send(state: Challenger, task: Task) -> tuple[Challenger, list[Effect]]:
+    if task.name in state.in_flight or state.board.header.number < state.holds.get(task.name, 0):
+        return state, []
+    assert not isinstance(task.need, TraceReveal | TraceStep), "a question is no transaction"
+    attempt = state.attempts.get(task.name, 0)
+    state = replace(state, in_flight={**state.in_flight, task.name: attempt})
+    return state, [Send(task.name, attempt, task.need, task.deadline)]
+
+
+def _report(state: Challenger, board: Board, links: tuple[Link, ...], now: int) -> tuple[Challenger, list[Effect]]:
+    verdicts = judge_claims(state, board, links)
+    state = replace(state, verdicts={**state.verdicts, **{item.claim_id: item.judgement for item in verdicts}})
+    state, effects = _tell(state, verdicts)
+    if not state.is_live:
+        return state, effects
+    for item in collect_evidence(state, board, links):
+        if isinstance(item, Task):
+            assert isinstance(item.need, TraceStep), "evidence asks for steps only"
+            state, asked = _ask(state, item.need)
+            effects += asked
+        else:
+            state, told = _tell(state, [item])
+            effects += told
+    alerts = collect_alerts(state, board, links, now)
+    if not any(alert.code == AlertCode.LAGGING for alert in alerts):
+        state = replace(state, told=frozenset(item for item in state.told if item != ("alert", AlertCode.LAGGING, b"")))
+    state, told = _tell(state, alerts)
+    return state, effects + told
+
+
+def _tell(state: Challenger, items: list[Verdict] | list[Evidence] | list[Alert]) -> tuple[Challenger, list[Effect]]:
+    """Each thing once; a wrong claim's evidence and its verdict are two things."""
+    effects: list[Effect] = []
+    told = set(state.told)
+    for item in items:
+        key: object
+        match item:
+            case Evidence(claim_id=claim_id):
+                key = ("evidence", claim_id)
+            case Alert(code, message, claim_id):
+                key = ("alert", code, claim_id) if code != AlertCode.STUCK else ("alert", message)
+            case _:
+                key = item
+        if key not in told:
+            told.add(key)
+            effects.append(Report(item))
+    return replace(state, told=frozenset(told)), effects
+
+
+def _prune(state: Challenger, effects: list[Effect], links: tuple[Link, ...]) -> tuple[Challenger, list[Effect]]:
+    """An epoch whose child is final cannot be asked for again, once all is told about it."""
+    for link, child in pairwise(links):
+        mark = ("forgotten", link.key)
+        if child.status != Status.FINAL or mark in state.told:
+            continue
+        if all(("evidence", dead) in state.told for dead in get_refuted(state.board, link)):
+            state = replace(
+                state,
+                told=state.told | {mark},
+                reveals={place: nodes for place, nodes in state.reveals.items() if place[0] != link.key},
+                steps={place: proof for place, proof in state.steps.items() if place[0] != link.key},
+            )
+            effects.append(ForgetEpoch(link.key))
+    return state, effects

@@ -1,0 +1,140 @@
+"""Runs epochs and answers what claims and duels ask about the truth.
+
+The same class works in a simulation and in the worker process (`challenger.worker`). What it keeps is the state after each epoch; histories
+are kept for the epochs asked about last, and traced anew for others.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from challenger.evidence import StepFacts, StepProof, Truth
+from protocol.codec.frames import Batch
+from protocol.codes import Code
+from protocol.history import History
+from protocol.keccak import ZERO
+from protocol.leap import Leap
+from protocol.machine import Preimages
+from protocol.operations import Kind
+from protocol.rules import Rules
+from protocol.state import State
+from protocol.steps.scan import get_next
+from protocol.trace import Machine
+from protocol.types import Header, Phase, compute_header_leaf, encode_header
+
+KEPT_HISTORIES = 4
+SOURCES = (Phase.OPEN, Phase.MESSAGE, Phase.INFLATE, Phase.FETCH)  # steps that belong to no operation
+
+
+@dataclass
+class _Epoch:
+    parent: bytes
+    batches: tuple[Batch, ...]
+    after: State
+
+
+class Tracer:
+    """Epochs are named by keys; the empty one is genesis. A parent is traced before its child, and forgotten after it."""
+
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+        self._epochs: dict[bytes, _Epoch] = {ZERO: _Epoch(ZERO, (), State(rules.params))}
+        self._histories: dict[bytes, History] = {}
+
+    def trace(self, key: bytes, parent: bytes, batches: Sequence[Batch]) -> Truth:
+        """Step by step."""
+        self._epochs[key] = _Epoch(parent, tuple(batches), self._epochs[parent].after)
+        history = self._get_history(key)
+        self._epochs[key].after = history.machine.state
+        last = (1 << history.height) - 1
+        nodes = tuple(history.get_reveal(history.height, 0))
+        return Truth(history.machine.header.state, history.root, nodes, tuple(history.prove_leaf(last)), history.steps)
+
+    def leap(self, key: bytes, parent: bytes, batches: Sequence[Batch]) -> bytes:
+        """The post-state's root only: for an epoch whose truth was traced before and is known."""
+        after = self._epochs[parent].after.copy()
+        leap = Leap(after, self.rules)
+        for batch in batches:
+            leap.apply_batch(batch)
+        self._epochs[key] = _Epoch(parent, tuple(batches), after)
+        return after.get_root()
+
+    def forget(self, key: bytes) -> None:
+        """Nothing is asked of it any more, nor of a child that is not traced yet."""
+        self._epochs.pop(key, None)
+        self._histories.pop(key, None)
+
+    def get_reveal(self, key: bytes, height: int, index: int) -> tuple[bytes, ...]:
+        """The 16 nodes four levels below a node."""
+        return tuple(self._get_history(key).get_reveal(height, index))
+
+    def prove_step(self, key: bytes, index: int) -> StepProof:
+        """Of the step that leads to leaf `index`. Leaf 0 is L1's own to compute; after its halt the machine steps to itself."""
+        history = self._get_history(key)
+        leaf_after = history.get_leaf(index)
+        if index == 0:
+            return StepProof(b"", (), ZERO, leaf_after, StepFacts(-1, "OPENING", "", (), Code.OK.name, None, None))
+        path, leaf_before = tuple(history.prove_leaf(index - 1)), history.get_leaf(index - 1)
+        if index > history.steps:
+            facts = StepFacts(-1, "HALT", "", (), Code.OK.name, None, None)
+            return StepProof(encode_header(history.machine.header), path, leaf_before, leaf_after, facts)
+        machine = history.get_machine(index - 1)
+        before = machine.header
+        facts = _describe(machine)
+        witness = history.prove_step(index)
+        assert compute_header_leaf(before) == leaf_before, "the trace gives another leaf than its history"
+        return StepProof(witness.arguments, path, leaf_before, leaf_after, facts)
+
+    def _get_history(self, key: bytes) -> History:
+        history = self._histories.pop(key, None)
+        if history is None:
+            epoch = self._epochs[key]
+            before = self._epochs[epoch.parent].after
+            history = History(Machine(before.copy(), epoch.batches, self.rules))
+        self._histories[key] = history  # the newest is the last
+        while len(self._histories) > KEPT_HISTORIES:
+            del self._histories[next(iter(self._histories))]
+        return history
+
+
+def _describe(machine: Machine) -> StepFacts:
+    """Runs the next step of `machine` and says what it was about."""
+    before, pre = machine.header, machine.preimages
+    cursor = _get_scanned(machine) if before.phase == Phase.SCAN else None
+    side = _get_side(before, pre)
+    applied = machine.step()
+    batch = pre.batches[max(before.batch - 1, 0) if before.phase != Phase.OPEN else before.batch].record.number
+    is_row = applied.phase not in SOURCES or (applied.phase == Phase.FETCH and machine.header.phase not in SOURCES)
+    items = applied.items if is_row else ()
+    operation = Kind(items[0] & 15).name if items else ""
+    account, amount = _get_subject(items)
+    account = cursor if cursor is not None else side if side is not None else account
+    return StepFacts(batch, applied.phase.name, operation, items, applied.code.name, account, amount)
+
+
+def _get_scanned(machine: Machine) -> int | None:
+    """The account that a SCAN step is about to visit, if the rest of its word has any."""
+    g = machine.state.get_globals()
+    index = get_next(machine.state.get_word(g.cursor >> 8), g.cursor)
+    return index if index >> 8 == g.cursor >> 8 else None
+
+
+def _get_side(h: Header, pre: Preimages) -> int | None:
+    """Whose margin a step checks."""
+    if pre.trade is None or h.phase not in (Phase.MAKER, Phase.TAKER):
+        return None
+    return pre.trade.maker if h.phase == Phase.MAKER else pre.trade.taker
+
+
+def _get_subject(items: tuple[int, ...]) -> tuple[int | None, int | None]:
+    """Account and amount by the row, where its kind has them."""
+    match Kind(items[0] & 15) if items else None:
+        case Kind.DEPOSIT:
+            return items[1], items[3]
+        case Kind.WITHDRAW:
+            return items[1], items[2]
+        case Kind.ORDER:
+            return items[1], items[5] * items[6]
+        case Kind.CANCEL | Kind.TRADE:
+            return items[1], None
+        case _:
+            return None, None
