@@ -13,7 +13,7 @@ from protocol.machine import Preimages
 from protocol.rules import Rules
 from protocol.state import Place, State
 from protocol.steps import MODULES
-from protocol.types import MAX_SLICES, Account, Globals, Header, Market, Order, Phase, encode_position
+from protocol.types import MAX_SLICES, Account, Globals, Header, Market, Order, Phase, encode_header, encode_position
 
 HEADER_TYPE = (
     "(bytes32,bytes32,uint256,uint256,bytes32,uint256,uint256,uint256,uint256,bytes32,uint256,bytes32,uint256,uint256,uint256,bytes32)"
@@ -184,7 +184,12 @@ def get_argument_types(phase: Phase) -> list[str]:
 
 
 def prove_step(h: Header, state: State, pre: Preimages, rules: Rules) -> Witness:
-    """Runs the step after `h` and records what L1 needs for it. `state` and `pre` move on, as in the step itself."""
+    """Runs the step after `h` and records what L1 needs for it. `state` and `pre` move on, as in the step itself.
+
+    A halted machine steps to itself, and L1 needs nothing but the header to see that.
+    """
+    if h.is_halted:
+        return Witness(encode_header(h), h, Code.OK)
     module = MODULES[Phase(h.phase)]
     inputs = module.get_inputs(h, pre, rules)
     recorder = Recorder(state)
