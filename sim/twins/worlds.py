@@ -191,7 +191,7 @@ def make_world(dice: Dice, rules: Rules, has_positions: bool = True, near: bool 
     )
     state.put_markets(markets)
     world = World(state, rules, dice, series)
-    base = dice.randrange(count) >> 8 << 8
+    base = dice.randrange(count - 2) >> 8 << 8  # of a word with three accounts
     candidates = (
         {base, min(base + 255, count - 1), min(base + 7, count - 1)}
         if near

@@ -1,12 +1,13 @@
 """A flagged account that trades its way out of its shorts must come free again."""
 
 from protocol.machine import Preimages
+from protocol.params import DEVNET
 from protocol.state import State
 from protocol.steps.terms import MIN_FEE
 from protocol.types import Account, Globals, Header, Order, Phase, Trade, compute_trade_hash
 from sim.twins import assert_twins
 from sim.twins.dice import make_rules
-from tests.steps.test_epoch import DEVNET, MARKET, NOW, SERIES
+from tests.steps.test_epoch import MARKET, NOW, SERIES
 
 RULES = make_rules(DEVNET)
 FLAGGED, OTHER = 5, 6
