@@ -41,16 +41,17 @@ def find_sources() -> dict[str, Path]:
 
 
 def find_imports(path: Path) -> list[Path]:
-    """The libraries that a source imports, directly or not."""
+    """What a source imports, directly or not: libraries, and parts that are no contract by themselves."""
     found: dict[str, Path] = {}
     pending = [path]
     while pending:
         for line in pending.pop().read_text().splitlines():
             match = IMPORT.match(line)
-            library = path.parent.parent / "lib" / f"{match[1]}.vy" if match else None
-            if library is not None and library.exists() and library.name not in found:
-                found[library.name] = library
-                pending.append(library)
+            for folder in (path.parent.parent / "lib", path.parent / "parts"):
+                library = folder / f"{match[1]}.vy" if match else folder
+                if library.is_file() and library.name not in found:
+                    found[library.name] = library
+                    pending.append(library)
     return [found[name] for name in sorted(found)]
 
 

@@ -4,9 +4,19 @@
 """
 @title Claims
 @notice The tree of claims about the state after each epoch, the duels that decide between rivals, and the stakes behind them. docs/dispute.md has the rules.
-@dev A stake needs no mark when it dies: it sits on a claim that can never be final, because it or an ancestor of it is dead. For the same reason the pot of a
-    position is one stake for each dead claim of it: claims of one position never share a stake, and no final claim stands on a dead one's.
+@dev The pot of a position is one stake for each dead claim of it: claims of one position never share a stake, and no final claim stands on a dead one's.
 """
+
+from .parts import duels
+from .parts import nodes as nodes_of
+from .parts import positions
+from .parts import stakes as purse
+
+initializes: duels
+initializes: positions
+initializes: purse
+
+exports: (duels.ROUNDS, duels.CENSORSHIP_S, duels.GRACE_S, positions.generations, purse.STAKE)
 
 # ---- interfaces
 
@@ -26,36 +36,6 @@ struct Claim:
     history: bytes32
     standing: uint256  # status | generation of its position << 8
 
-struct Position:  # the claims that share a parent, in one generation
-    epoch: uint256
-    close: uint256  # entry ends here and the duels' clocks start
-    count: uint256
-    alive: uint256
-    survivors: bytes32  # XOR of the ids of those alive; of the one that is left, its id
-
-struct StoredPosition:
-    numbers: uint256  # epoch 64 | close 64 | count 64 | alive 64 bits
-    survivors: bytes32
-
-struct Duel:  # of `a` and `b`, seen from `a`
-    round: uint256
-    index: uint256  # place of the disputed node in its level
-    since: uint256  # the clocks run from here
-    used_a: uint256  # seconds taken off so far
-    used_b: uint256
-    revealed: uint256  # bits A and B
-    held_a: bytes32  # what a side is held to: its disputed node, or, once it has revealed below it, the hash of that reveal
-    held_b: bytes32
-
-struct StoredDuel:  # seen from the claim with the smaller id
-    numbers: uint256  # round 16 | revealed 16 | index 32 | since 64 | used_a 64 | used_b 64 bits
-    held_a: bytes32
-    held_b: bytes32
-
-struct Stake:
-    owner: address  # zero once it is paid back
-    tip: bytes32  # where it sits; zero: still on the claim that it was paid for
-
 # ---- constants
 
 GROUP: constant(uint256) = 32  # claims of a position
@@ -63,7 +43,6 @@ NODES: constant(uint256) = 16  # of a reveal
 LEVELS: constant(uint256) = 4  # of a reveal
 MAX_HEIGHT: constant(uint256) = 28
 MAX_ARGS: constant(uint256) = 28672
-HEADER_BYTES: constant(uint256) = 512
 
 PENDING: constant(uint256) = 0
 DEAD: constant(uint256) = 1
@@ -71,16 +50,10 @@ FINAL: constant(uint256) = 2
 STATUS: constant(uint256) = 255  # mask
 GENERATION: constant(uint256) = 8  # shift
 
-A: constant(uint256) = 1
-B: constant(uint256) = 2
-
 MAX_GAS_PRICE: constant(uint256) = 50 * 10**9  # wei; what work is paid for at most
 TX_GAS: constant(uint256) = 21000
 BYTE_GAS: constant(uint256) = 16
 CREDIT_GAS: constant(uint256) = 10000  # what comes after the meter is read
-MASK_64: constant(uint256) = 2**64 - 1
-MASK_32: constant(uint256) = 2**32 - 1
-MASK_16: constant(uint256) = 2**16 - 1
 
 # ---- immutables
 
@@ -89,20 +62,12 @@ JUDGE: public(immutable(address))
 GENESIS: public(immutable(bytes32))
 EPOCH_S: immutable(uint256)
 HEIGHT: public(immutable(uint256))
-ROUNDS: public(immutable(uint256))
 ENTRY_S: public(immutable(uint256))  # P
-CENSORSHIP_S: public(immutable(uint256))  # C
-GRACE_S: public(immutable(uint256))  # G
 ROUND_S: public(immutable(uint256))  # D
-STAKE: public(immutable(uint256))  # wei
 
 # ---- storage
 
 claims: HashMap[bytes32, Claim]
-positions: HashMap[bytes32, StoredPosition]
-generations: public(HashMap[bytes32, uint256])  # by parent: how often its position was reopened
-duels: HashMap[bytes32, StoredDuel]
-_stakes: HashMap[bytes32, Stake]  # by the claim that it was paid for
 proven: public(HashMap[bytes32, bytes32])  # leaf before a step -> leaf after it
 work: public(HashMap[bytes32, HashMap[address, uint256]])  # wei that are owed if the claim is final, by claim and worker
 paid: public(HashMap[bytes32, uint256])  # wei out of the pot of a final claim
@@ -120,20 +85,6 @@ event Claimed:
     stake_id: bytes32
     close: uint256
 
-event Revealed:
-    mine: indexed(bytes32)
-    other: indexed(bytes32)
-    round: uint256
-    nodes: DynArray[bytes32, NODES]
-
-event Descended:
-    low: indexed(bytes32)
-    high: indexed(bytes32)
-    round: uint256
-    index: uint256
-    node_low: bytes32
-    node_high: bytes32
-
 event StepProven:
     leaf_before: indexed(bytes32)
     leaf_after: bytes32
@@ -147,19 +98,11 @@ event ClaimWon:
     claim_id: indexed(bytes32)
     position: indexed(bytes32)
 
-event PositionReopened:
-    parent: indexed(bytes32)
-    generation: uint256
-
 event ClaimFinal:
     claim_id: indexed(bytes32)
     parent: indexed(bytes32)
     epoch: uint256
     post_root: bytes32
-
-event StakeMoved:
-    stake_id: indexed(bytes32)
-    tip: indexed(bytes32)
 
 event StakeWithdrawn:
     stake_id: indexed(bytes32)
@@ -198,12 +141,10 @@ def __init__(
     JUDGE = judge
     EPOCH_S = staticcall Inbox(inbox).EPOCH_S()
     HEIGHT = height
-    ROUNDS = height // LEVELS
     ENTRY_S = entry_s
-    CENSORSHIP_S = censorship_s
-    GRACE_S = grace_s
+    duels.__init__(height // LEVELS, censorship_s, grace_s)
     ROUND_S = 2 * censorship_s + (height // LEVELS + 2) * grace_s
-    STAKE = stake
+    purse.__init__(stake)
     GENESIS = self._compute_claim_id(empty(bytes32), 0, genesis_root, empty(bytes32))
     self.claims[GENESIS].post_root = genesis_root
     self.claims[GENESIS].standing = FINAL
@@ -229,36 +170,36 @@ def claim(
     """
     # READ
     parent_claim: Claim = self.claims[parent]
-    generation: uint256 = self.generations[parent]
-    position_id: bytes32 = self._compute_position_id(parent, generation)
-    position: Position = self._get_position(position_id)
+    generation: uint256 = positions.generations[parent]
+    position_id: bytes32 = positions._compute_position_id(parent, generation)
+    position: positions.Position = positions._get_position(position_id)
     claim_id: bytes32 = self._compute_claim_id(position_id, epoch, post_root, history)
     # CHECK
     assert self._is_alive(parent_claim), "claims: no live parent"
     assert post_root != empty(bytes32), "claims: no state"
     assert self.claims[claim_id].post_root == empty(bytes32), "claims: claimed already"
     if position.close == 0:
-        parent_epoch: uint256 = self._get_position(self._get_position_id_of(parent_claim)).epoch
+        parent_epoch: uint256 = positions._get_position(self._get_position_id_of(parent_claim)).epoch
         assert epoch != 0 and epoch == staticcall Inbox(INBOX).next_epoch(parent_epoch), "claims: not the next epoch"
         assert block.timestamp // EPOCH_S > epoch, "claims: the epoch is not over"
-        position = Position(epoch=epoch, close=block.timestamp + ENTRY_S, count=0, alive=0, survivors=empty(bytes32))
+        position = positions.Position(epoch=epoch, close=block.timestamp + ENTRY_S, count=0, alive=0, survivors=empty(bytes32))
     assert epoch == position.epoch, "claims: not the next epoch"
     assert block.timestamp < position.close, "claims: entry is closed"
     assert position.count < GROUP, "claims: the group is full"
-    assert self._fold(nodes) == history, "claims: the nodes are not the history's"
+    assert nodes_of._fold(nodes) == history, "claims: the nodes are not the history's"
     self._check_last_leaf(epoch, post_root, history, siblings)
     # WRITE
     position.count += 1
     position.alive += 1
     position.survivors = position.survivors ^ claim_id
-    self._set_position(position_id, position)
+    positions._set_position(position_id, position)
     self.claims[claim_id] = Claim(
         parent=parent,
         post_root=post_root,
         history=history,
         standing=generation << GENERATION | PENDING,
     )
-    stake_id: bytes32 = self._place_stake(claim_id, parent, stake_from)
+    stake_id: bytes32 = purse._place(claim_id, parent, stake_from)
     log Claimed(
         claim_id=claim_id,
         parent=parent,
@@ -278,12 +219,12 @@ def reopen(parent: bytes32):
     """
     @notice Several are left at the deadline: all of them die, and claims may enter anew.
     """
-    position_id: bytes32 = self._compute_position_id(parent, self.generations[parent])
-    position: Position = self._get_position(position_id)
+    position_id: bytes32 = positions._compute_position_id(parent, positions.generations[parent])
+    position: positions.Position = positions._get_position(position_id)
     assert position.alive > 1 and block.timestamp >= position.close + ROUND_S, "claims: the position is not stuck"
     position.alive = 0
-    self._set_position(position_id, position)
-    self._reopen(parent)
+    positions._set_position(position_id, position)
+    positions._reopen(parent)
 
 
 @external
@@ -292,10 +233,10 @@ def finalize(claim_id: bytes32):
     @notice Record that a claim is final: its parent is, and it won its position.
     """
     item: Claim = self.claims[claim_id]
-    position: Position = self._get_position(self._get_position_id_of(item))
+    position: positions.Position = positions._get_position(self._get_position_id_of(item))
     assert item.post_root != empty(bytes32) and item.standing & STATUS == PENDING, "claims: not a pending claim"
     assert self._is_final(item.parent), "claims: the parent is not final"
-    assert self._get_winner(position) == claim_id, "claims: not the winner"
+    assert positions._get_winner(position) == claim_id, "claims: not the winner"
     self.claims[claim_id].standing = item.standing | FINAL
     log ClaimFinal(claim_id=claim_id, parent=item.parent, epoch=position.epoch, post_root=item.post_root)
 
@@ -315,22 +256,20 @@ def move(
     """
     gas_start: uint256 = msg.gas
     # READ
-    duel: Duel = self._get_duel(mine, other, self._get_close(mine, other))
-    assert duel.round < ROUNDS, "claims: the proof is due"
+    duel: duels.Duel = duels._get_duel(mine, other, self._get_close(mine, other))
+    assert duel.round < duels.ROUNDS, "claims: the proof is due"
     # COMPUTE
+    if duel.round == 0:
+        duel.held_a = self.claims[mine].history
+        duel.held_b = self.claims[other].history
     if len(nodes_mine) + len(nodes_other) != 0:
-        duel = self._complete(mine, other, duel, nodes_mine, nodes_other)
+        duel = duels._complete(mine, other, duel, nodes_mine, nodes_other)
     else:
         assert len(next_nodes) != 0, "claims: nothing to do"
     if len(next_nodes) != 0:
-        assert duel.round < ROUNDS and duel.round != 0 and duel.revealed == 0, "claims: bring the nodes of this round"
-        assert self._fold(next_nodes) == duel.held_a, "claims: the nodes are not the disputed one's"
-        duel.used_a += self._compute_charge(duel)
-        duel.held_a = keccak256(abi_encode(next_nodes))
-        duel.revealed = A
-        log Revealed(mine=mine, other=other, round=duel.round, nodes=next_nodes)
+        duel = duels._reveal(mine, other, duel, next_nodes)
     # WRITE
-    self._set_duel(mine, other, duel)
+    duels._set_duel(mine, other, duel)
     self._credit(mine, gas_start)
 
 
@@ -343,13 +282,13 @@ def prove(a: bytes32, b: bytes32, args: Bytes[MAX_ARGS], path: DynArray[bytes32,
     """
     gas_start: uint256 = msg.gas
     # READ
-    duel: Duel = self._get_duel(a, b, self._get_close(a, b))
-    is_out_a: bool = self._is_out(duel, A)
-    is_out_b: bool = self._is_out(duel, B)
+    duel: duels.Duel = duels._get_duel(a, b, self._get_close(a, b))
+    is_out_a: bool = duels._is_out(duel, duels.A)
+    is_out_b: bool = duels._is_out(duel, duels.B)
     # COMPUTE
     right: bytes32 = empty(bytes32)
     if not is_out_a and not is_out_b:
-        assert duel.round == ROUNDS, "claims: no proof is due"
+        assert duel.round == duels.ROUNDS, "claims: no proof is due"
         if duel.index == 0:
             right = self._compute_opening_leaf(self.claims[a])
         else:
@@ -363,7 +302,7 @@ def prove(a: bytes32, b: bytes32, args: Bytes[MAX_ARGS], path: DynArray[bytes32,
                 self.proven[leaf_before] = right
                 log StepProven(leaf_before=leaf_before, leaf_after=right)
             assert len(path) == HEIGHT, "claims: wrong length of path"
-            root: bytes32 = self._climb(leaf_before, duel.index - 1, path)
+            root: bytes32 = nodes_of._climb(leaf_before, duel.index - 1, path)
             assert root == self.claims[a].history, "claims: not the leaf before"
     # WRITE
     self._decide(a, b, duel, is_out_a, is_out_b, right, gas_start)
@@ -375,8 +314,8 @@ def timeout(a: bytes32, b: bytes32):
     @notice Kill whoever is out of time.
     """
     gas_start: uint256 = msg.gas
-    duel: Duel = self._get_duel(a, b, self._get_close(a, b))
-    self._decide(a, b, duel, self._is_out(duel, A), self._is_out(duel, B), empty(bytes32), gas_start)
+    duel: duels.Duel = duels._get_duel(a, b, self._get_close(a, b))
+    self._decide(a, b, duel, duels._is_out(duel, duels.A), duels._is_out(duel, duels.B), empty(bytes32), gas_start)
 
 
 # ---- external: money
@@ -387,12 +326,12 @@ def withdraw_stake(stake_id: bytes32):
     """
     @notice Pay a stake back to its owner: the claim that it sits on is final.
     """
-    stake: Stake = self._get_stake(stake_id)
+    stake: purse.Stake = purse._get(stake_id)
     assert stake.owner != empty(address), "claims: no such stake"
     assert self._is_final(stake.tip), "claims: its claim is not final"
-    self._stakes[stake_id].owner = empty(address)
-    log StakeWithdrawn(stake_id=stake_id, owner=stake.owner, amount=STAKE)
-    raw_call(stake.owner, b"", value=STAKE)
+    purse._stakes[stake_id].owner = empty(address)
+    log StakeWithdrawn(stake_id=stake_id, owner=stake.owner, amount=purse.STAKE)
+    raw_call(stake.owner, b"", value=purse.STAKE)
 
 
 @external
@@ -409,7 +348,7 @@ def withdraw_work(claim_id: bytes32):
     assert self._is_final(claim_id), "claims: not a final claim"
     assert amount != 0, "claims: no work to pay"
     # COMPUTE
-    pot: uint256 = (self._get_position(self._get_position_id_of(item)).count - 1) * STAKE
+    pot: uint256 = (positions._get_position(self._get_position_id_of(item)).count - 1) * purse.STAKE
     amount = min(amount, pot - self.paid[claim_id])
     # WRITE
     self.work[claim_id][msg.sender] = 0
@@ -429,7 +368,7 @@ def get_claim(claim_id: bytes32) -> (bytes32, bytes32, uint256, bytes32, bytes32
     item: Claim = self.claims[claim_id]
     assert item.post_root != empty(bytes32), "claims: no such claim"
     position_id: bytes32 = self._get_position_id_of(item)
-    epoch: uint256 = self._get_position(position_id).epoch
+    epoch: uint256 = positions._get_position(position_id).epoch
     return position_id, item.parent, epoch, item.post_root, item.history, self._is_alive(item), item.standing & STATUS == FINAL
 
 
@@ -439,13 +378,13 @@ def get_position(parent: bytes32) -> (bytes32, uint256, uint256, uint256, uint25
     """
     @return position, generation, epoch, close, deadline, count, alive, winner: of the current generation
     """
-    generation: uint256 = self.generations[parent]
-    position_id: bytes32 = self._compute_position_id(parent, generation)
-    p: Position = self._get_position(position_id)
+    generation: uint256 = positions.generations[parent]
+    position_id: bytes32 = positions._compute_position_id(parent, generation)
+    p: positions.Position = positions._get_position(position_id)
     deadline: uint256 = 0
     if p.close != 0:
         deadline = p.close + ROUND_S
-    return position_id, generation, p.epoch, p.close, deadline, p.count, p.alive, self._get_winner(p)
+    return position_id, generation, p.epoch, p.close, deadline, p.count, p.alive, positions._get_winner(p)
 
 
 @external
@@ -455,10 +394,10 @@ def get_duel(a: bytes32, b: bytes32) -> (uint256, uint256, uint256, uint256, uin
     @return round, index, since, left_a, left_b, revealed, node_a, node_b, is_out_a, is_out_b: the node of a side that has revealed is its reveal's hash
     """
     self._check_rivals(a, b)
-    d: Duel = self._get_duel(a, b, self._get_position(self._get_position_id_of(self.claims[a])).close)
-    left_a: uint256 = CENSORSHIP_S - d.used_a
-    left_b: uint256 = CENSORSHIP_S - d.used_b
-    return d.round, d.index, d.since, left_a, left_b, d.revealed, d.held_a, d.held_b, self._is_out(d, A), self._is_out(d, B)
+    d: duels.Duel = duels._get_duel(a, b, positions._get_position(self._get_position_id_of(self.claims[a])).close)
+    left_a: uint256 = duels.CENSORSHIP_S - d.used_a
+    left_b: uint256 = duels.CENSORSHIP_S - d.used_b
+    return d.round, d.index, d.since, left_a, left_b, d.revealed, d.held_a, d.held_b, duels._is_out(d, duels.A), duels._is_out(d, duels.B)
 
 
 @external
@@ -467,7 +406,7 @@ def stakes(stake_id: bytes32) -> (address, bytes32):
     """
     @return owner (zero: none, or paid back), tip
     """
-    stake: Stake = self._get_stake(stake_id)
+    stake: purse.Stake = purse._get(stake_id)
     return stake.owner, stake.tip
 
 
@@ -477,7 +416,7 @@ def get_winner(parent: bytes32) -> bytes32:
     """
     @notice The claim that won the position below `parent`; zero if none yet.
     """
-    return self._get_winner(self._get_position(self._compute_position_id(parent, self.generations[parent])))
+    return positions._get_winner(positions._get_position(positions._compute_position_id(parent, positions.generations[parent])))
 
 
 @external
@@ -515,39 +454,8 @@ def _compute_claim_id(position_id: bytes32, epoch: uint256, post_root: bytes32, 
 
 @internal
 @pure
-def _compute_position_id(parent: bytes32, generation: uint256) -> bytes32:
-    """
-    @notice The parent's id; after a reopening another, so that what was built on dead claims stays dead when they are claimed again.
-    """
-    if generation == 0:
-        return parent
-    return keccak256(abi_encode(parent, generation))
-
-
-@internal
-@pure
 def _get_position_id_of(item: Claim) -> bytes32:
-    return self._compute_position_id(item.parent, item.standing >> GENERATION)
-
-
-@internal
-@view
-def _get_position(position_id: bytes32) -> Position:
-    stored: StoredPosition = self.positions[position_id]
-    return Position(
-        epoch=stored.numbers >> 192,
-        close=(stored.numbers >> 128) & MASK_64,
-        count=(stored.numbers >> 64) & MASK_64,
-        alive=stored.numbers & MASK_64,
-        survivors=stored.survivors,
-    )
-
-
-@internal
-def _set_position(position_id: bytes32, p: Position):
-    self.positions[position_id] = StoredPosition(
-        numbers=p.epoch << 192 | p.close << 128 | p.count << 64 | p.alive, survivors=p.survivors
-    )
+    return positions._compute_position_id(item.parent, item.standing >> GENERATION)
 
 
 @internal
@@ -563,51 +471,8 @@ def _is_alive(item: Claim) -> bool:
     @notice A position whose claims have all died at its deadline has none alive: its claims are not marked one by one.
     """
     if item.standing & STATUS == PENDING:
-        return item.parent != empty(bytes32) and self._get_position(self._get_position_id_of(item)).alive != 0
+        return item.parent != empty(bytes32) and positions._get_position(self._get_position_id_of(item)).alive != 0
     return item.standing & STATUS == FINAL
-
-
-@internal
-@view
-def _get_winner(p: Position) -> bytes32:
-    """
-    @notice Alone once entry is over: nothing can change that any more, since a duel takes two.
-    """
-    if p.alive == 1 and block.timestamp >= p.close:
-        return p.survivors
-    return empty(bytes32)
-
-
-@internal
-def _reopen(parent: bytes32):
-    generation: uint256 = self.generations[parent] + 1
-    self.generations[parent] = generation
-    log PositionReopened(parent=parent, generation=generation)
-
-
-@internal
-@payable
-def _place_stake(claim_id: bytes32, parent: bytes32, stake_from: bytes32) -> bytes32:
-    if stake_from == empty(bytes32):
-        assert msg.value == STAKE, "claims: not the stake"
-        self._stakes[claim_id].owner = msg.sender
-        return claim_id
-    assert msg.value == 0, "claims: the stake is there already"
-    stake: Stake = self._get_stake(stake_from)
-    assert stake.owner == msg.sender, "claims: not your stake"
-    assert stake.tip == parent, "claims: the stake is not on the parent"
-    self._stakes[stake_from].tip = claim_id
-    log StakeMoved(stake_id=stake_from, tip=claim_id)
-    return stake_from
-
-
-@internal
-@view
-def _get_stake(stake_id: bytes32) -> Stake:
-    stake: Stake = self._stakes[stake_id]
-    if stake.tip == empty(bytes32):
-        stake.tip = stake_id
-    return stake
 
 
 @internal
@@ -621,7 +486,7 @@ def _check_last_leaf(epoch: uint256, post_root: bytes32, history: bytes32, sibli
     root, count = staticcall Inbox(INBOX).get_epoch(epoch)
     assert len(siblings) == HEIGHT, "claims: wrong number of siblings"
     leaf: bytes32 = keccak256(abi_encode(post_root, root, count, count, empty(bytes32[12])))
-    assert self._climb(leaf, (1 << HEIGHT) - 1, siblings) == history, "claims: the last leaf is not that halted header"
+    assert nodes_of._climb(leaf, (1 << HEIGHT) - 1, siblings) == history, "claims: the last leaf is not that halted header"
 
 
 @internal
@@ -629,7 +494,7 @@ def _check_last_leaf(epoch: uint256, post_root: bytes32, history: bytes32, sibli
 def _compute_opening_leaf(item: Claim) -> bytes32:
     root: bytes32 = empty(bytes32)
     count: uint256 = 0
-    root, count = staticcall Inbox(INBOX).get_epoch(self._get_position(self._get_position_id_of(item)).epoch)
+    root, count = staticcall Inbox(INBOX).get_epoch(positions._get_position(self._get_position_id_of(item)).epoch)
     return keccak256(abi_encode(self.claims[item.parent].post_root, root, count, empty(bytes32[13])))
 
 
@@ -654,134 +519,13 @@ def _get_close(a: bytes32, b: bytes32) -> uint256:
     """
     self._check_rivals(a, b)
     assert (self.claims[a].standing | self.claims[b].standing) & STATUS == PENDING, "claims: decided already"
-    close: uint256 = (self.positions[self._get_position_id_of(self.claims[a])].numbers >> 128) & MASK_64
+    close: uint256 = positions._get_close(self._get_position_id_of(self.claims[a]))
     assert block.timestamp < close + ROUND_S, "claims: the deadline has passed"
     return close
 
 
 @internal
-@pure
-def _compute_duel_id(a: bytes32, b: bytes32) -> bytes32:
-    if convert(a, uint256) < convert(b, uint256):
-        return keccak256(concat(a, b))
-    return keccak256(concat(b, a))
-
-
-@internal
-@view
-def _get_duel(a: bytes32, b: bytes32, close: uint256) -> Duel:
-    """
-    @notice A duel exists as soon as its claims do. In round 0 both have revealed, and the stored `since` is 0 until a later round is completed.
-    """
-    stored: StoredDuel = self.duels[self._compute_duel_id(a, b)]
-    numbers: uint256 = stored.numbers
-    duel: Duel = Duel(
-        round=numbers >> 240,
-        index=(numbers >> 192) & MASK_32,
-        since=max((numbers >> 128) & MASK_64, close),
-        used_a=(numbers >> 64) & MASK_64,
-        used_b=numbers & MASK_64,
-        revealed=(numbers >> 224) & MASK_16,
-        held_a=stored.held_a,
-        held_b=stored.held_b,
-    )
-    if duel.round == 0:
-        duel.revealed = A | B
-    if convert(a, uint256) > convert(b, uint256):
-        duel = self._flip(duel)
-    return duel
-
-
-@internal
-def _set_duel(a: bytes32, b: bytes32, duel: Duel):
-    d: Duel = duel
-    if convert(a, uint256) > convert(b, uint256):
-        d = self._flip(duel)
-    numbers: uint256 = d.round << 240 | d.revealed << 224 | d.index << 192 | d.since << 128 | d.used_a << 64 | d.used_b
-    self.duels[self._compute_duel_id(a, b)] = StoredDuel(numbers=numbers, held_a=d.held_a, held_b=d.held_b)
-
-
-@internal
-@pure
-def _flip(d: Duel) -> Duel:
-    return Duel(
-        round=d.round,
-        index=d.index,
-        since=d.since,
-        used_a=d.used_b,
-        used_b=d.used_a,
-        revealed=(d.revealed & A) << 1 | d.revealed >> 1,
-        held_a=d.held_b,
-        held_b=d.held_a,
-    )
-
-
-@internal
-def _complete(
-    mine: bytes32, other: bytes32, duel: Duel, nodes_mine: DynArray[bytes32, NODES], nodes_other: DynArray[bytes32, NODES]
-) -> Duel:
-    """
-    @notice Complete the round with both reveals, of which mine's may be made here, and descend to the first node that differs.
-    """
-    d: Duel = duel
-    # CHECK
-    assert len(nodes_mine) == NODES and len(nodes_other) == NODES, "claims: wrong number of nodes"
-    if d.round == 0:
-        assert self._fold(nodes_mine) == self.claims[mine].history, "claims: mine revealed other nodes"
-        assert self._fold(nodes_other) == self.claims[other].history, "claims: the other revealed other nodes"
-    else:
-        assert d.revealed == B, "claims: the other has not revealed"
-        assert keccak256(abi_encode(nodes_other)) == d.held_b, "claims: the other revealed other nodes"
-        assert self._fold(nodes_mine) == d.held_a, "claims: the nodes are not the disputed one's"
-        d.used_a += self._compute_charge(d)
-        d.since = block.timestamp
-    # COMPUTE
-    first: uint256 = 0
-    for i: uint256 in range(NODES):
-        if nodes_mine[i] != nodes_other[i]:
-            break
-        first += 1
-    d.held_a = nodes_mine[first]
-    d.held_b = nodes_other[first]
-    d.index = d.index << LEVELS | first
-    d.revealed = 0
-    if convert(mine, uint256) < convert(other, uint256):
-        log Descended(low=mine, high=other, round=d.round, index=d.index, node_low=d.held_a, node_high=d.held_b)
-    else:
-        log Descended(low=other, high=mine, round=d.round, index=d.index, node_low=d.held_b, node_high=d.held_a)
-    d.round += 1
-    return d
-
-
-@internal
-@view
-def _compute_charge(d: Duel) -> uint256:
-    """
-    @notice What a reveal takes off its side's clock now. The grace is free, each time anew. Reverts if the side is out.
-    """
-    charge: uint256 = 0
-    if block.timestamp > d.since + GRACE_S:
-        charge = block.timestamp - d.since - GRACE_S
-    assert charge <= CENSORSHIP_S - d.used_a, "claims: out of time"
-    return charge
-
-
-@internal
-@view
-def _is_out(d: Duel, side: uint256) -> bool:
-    """
-    @notice Owes a reveal or the proof, and has no time left for it. In round 0 both owe the reveal of round 1; in the end both owe the proof.
-    """
-    if d.round != 0 and d.revealed & side != 0:
-        return False
-    used: uint256 = d.used_a
-    if side == B:
-        used = d.used_b
-    return block.timestamp > d.since + GRACE_S + CENSORSHIP_S - used
-
-
-@internal
-def _decide(a: bytes32, b: bytes32, duel: Duel, is_out_a: bool, is_out_b: bool, right: bytes32, gas_start: uint256):
+def _decide(a: bytes32, b: bytes32, duel: duels.Duel, is_out_a: bool, is_out_b: bool, right: bytes32, gas_start: uint256):
     """
     @notice The one terminal rule: the clock decides first; else the step, if it is proven; else nothing does.
     """
@@ -792,15 +536,15 @@ def _decide(a: bytes32, b: bytes32, duel: Duel, is_out_a: bool, is_out_b: bool, 
         dies_a = duel.held_a != right
         dies_b = duel.held_b != right
     position_id: bytes32 = self._get_position_id_of(self.claims[a])
-    position: Position = self._get_position(position_id)
+    position: positions.Position = positions._get_position(position_id)
     if dies_a:
         position = self._kill(a, position_id, position)
     if dies_b:
         position = self._kill(b, position_id, position)
-    self._set_position(position_id, position)
+    positions._set_position(position_id, position)
     if position.alive == 0:
-        self._reopen(self.claims[a].parent)
-    elif self._get_winner(position) != empty(bytes32):
+        positions._reopen(self.claims[a].parent)
+    elif positions._get_winner(position) != empty(bytes32):
         log ClaimWon(claim_id=position.survivors, position=position_id)
     if not dies_a:
         self._credit(a, gas_start)
@@ -809,8 +553,8 @@ def _decide(a: bytes32, b: bytes32, duel: Duel, is_out_a: bool, is_out_b: bool, 
 
 
 @internal
-def _kill(claim_id: bytes32, position_id: bytes32, p: Position) -> Position:
-    position: Position = p
+def _kill(claim_id: bytes32, position_id: bytes32, p: positions.Position) -> positions.Position:
+    position: positions.Position = p
     position.alive -= 1
     position.survivors = position.survivors ^ claim_id
     self.claims[claim_id].standing |= DEAD
@@ -827,38 +571,3 @@ def _credit(claim_id: bytes32, gas_start: uint256):
     amount: uint256 = gas * min(tx.gasprice, MAX_GAS_PRICE) * 5 // 4
     self.work[claim_id][msg.sender] += amount
     log WorkCredited(claim_id=claim_id, worker=msg.sender, amount=amount)
-
-
-# ---- internal: trees
-
-@internal
-@pure
-def _fold(nodes: DynArray[bytes32, NODES]) -> bytes32:
-    """
-    @notice The node four levels above 16 nodes.
-    """
-    assert len(nodes) == NODES, "claims: wrong number of nodes"
-    level: bytes32[8] = empty(bytes32[8])
-    for i: uint256 in range(8):
-        level[i] = keccak256(concat(nodes[2 * i], nodes[2 * i + 1]))
-    for i: uint256 in range(4):
-        level[i] = keccak256(concat(level[2 * i], level[2 * i + 1]))
-    left: bytes32 = keccak256(concat(level[0], level[1]))
-    return keccak256(concat(left, keccak256(concat(level[2], level[3]))))
-
-
-@internal
-@pure
-def _climb(leaf: bytes32, index: uint256, siblings: DynArray[bytes32, MAX_HEIGHT]) -> bytes32:
-    """
-    @notice The root above a leaf, siblings bottom first.
-    """
-    node: bytes32 = leaf
-    place: uint256 = index
-    for sibling: bytes32 in siblings:
-        if place & 1 == 0:
-            node = keccak256(concat(node, sibling))
-        else:
-            node = keccak256(concat(sibling, node))
-        place >>= 1
-    return node
