@@ -56,7 +56,13 @@ def _compute_flag(account: types.Account, margin: risk.Margin, mark: uint256) ->
 @internal
 @view
 def _fold_account(
-    rest: bytes32, index: uint256, account: types.Account, positions: DynArray[uint256, 128], margin: risk.Margin, mark: uint256, path: DynArray[bytes32, 32]
+    rest: bytes32,
+    index: uint256,
+    account: types.Account,
+    positions: DynArray[uint256, 128],
+    margin: risk.Margin,
+    mark: uint256,
+    path: DynArray[bytes32, 32],
 ) -> bytes32:
     assert holdings._hash(positions) == account.positions, "scan: positions"
     after: types.Account = self._compute_flag(account, margin, mark)
