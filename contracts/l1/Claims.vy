@@ -3,8 +3,10 @@
 # pragma optimize gas
 """
 @title Claims
-@notice The tree of claims about the state after each epoch, the duels that decide between rivals, and the stakes behind them. docs/dispute.md has the rules.
-@dev The pot of a position is one stake for each dead claim of it: claims of one position never share a stake, and no final claim stands on a dead one's.
+@notice The tree of claims about the state after each epoch, the duels that decide between rivals, and the stakes behind them.
+    docs/dispute.md has the rules.
+@dev The pot of a position is one stake for each dead claim of it: claims of one position never share a stake, and no final claim stands
+    on a dead one's.
 """
 
 from .parts import duels
@@ -252,7 +254,8 @@ def move(
     next_nodes: DynArray[bytes32, NODES],
 ):
     """
-    @notice Reveal for `mine` in its duel with `other`; complete the round if both have revealed; and reveal the next. Anyone may call it for any claim.
+    @notice Reveal for `mine` in its duel with `other`; complete the round if both have revealed; and reveal the next. Anyone may call
+        it for any claim.
     """
     gas_start: uint256 = msg.gas
     # READ
@@ -338,7 +341,8 @@ def withdraw_stake(stake_id: bytes32):
 @nonreentrant
 def withdraw_work(claim_id: bytes32):
     """
-    @notice Pay the sender's work for a final claim, out of the stakes of its dead rivals. First come, first served if they do not suffice; a stake is
+    @notice Pay the sender's work for a final claim, out of the stakes of its dead rivals. First come, first served if they do not
+        suffice; a stake is
         sized so that one pays for all the work of one duel.
     """
     # READ
@@ -391,7 +395,8 @@ def get_position(parent: bytes32) -> (bytes32, uint256, uint256, uint256, uint25
 @view
 def get_duel(a: bytes32, b: bytes32) -> (uint256, uint256, uint256, uint256, uint256, uint256, bytes32, bytes32, bool, bool):
     """
-    @return round, index, since, left_a, left_b, revealed, node_a, node_b, is_out_a, is_out_b: the node of a side that has revealed is its reveal's hash
+    @return round, index, since, left_a, left_b, revealed, node_a, node_b, is_out_a, is_out_b: the node of a side that has revealed is
+        its reveal's hash
     """
     self._check_rivals(a, b)
     d: duels.Duel = duels._get_duel(a, b, positions._get_position(self._get_position_id_of(self.claims[a])).close)

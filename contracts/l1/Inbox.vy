@@ -3,8 +3,10 @@
 # pragma optimize gas
 """
 @title Inbox
-@notice What L1 records: batches of the sequencer, and messages that anyone forces in. It stores hashes only; the data is in the calldata and the events.
-@dev Frames follow the ABI arguments of `post` and are read from the calldata piece by piece: an argument of 100 KB would be copied to memory whole.
+@notice What L1 records: batches of the sequencer, and messages that anyone forces in. It stores hashes only; the data is in the
+    calldata and the events.
+@dev Frames follow the ABI arguments of `post` and are read from the calldata piece by piece: an argument of 100 KB would be copied to
+    memory whole.
 """
 
 # ---- constants
@@ -95,7 +97,8 @@ def post(first: uint256, last: uint256, message_count: uint256, frame_count: uin
     """
     # CHECK
     assert msg.sender == SEQUENCER, "inbox: not the sequencer"
-    assert msg.sender == tx.origin, "inbox: not from an outside account"
+    # an account that has delegated to code (EIP-7702) may be the origin and still call from inside, where no reader would find the frames
+    assert msg.sender == tx.origin and msg.sender.codesize == 0, "inbox: not from an outside account"
     assert first <= last and last <= block.timestamp, "inbox: last out of range"
     assert first + HEADER_WINDOW_S >= block.timestamp and first >= self.last_time, "inbox: first out of range"
     assert message_count + frame_count != 0, "inbox: empty batch"
@@ -114,7 +117,8 @@ def post(first: uint256, last: uint256, message_count: uint256, frame_count: uin
 @external
 def post_queue():
     """
-    @notice Post a batch of forced messages alone, once the oldest has waited too long. Its L2 times are those of the batch before: messages carry their own.
+    @notice Post a batch of forced messages alone, once the oldest has waited too long. Its L2 times are those of the batch before:
+        messages carry their own.
     """
     waiting: uint256 = self.message_count - self.messages_consumed
     assert waiting != 0 and self._is_overdue(self.messages_consumed), "inbox: no message is overdue"
@@ -126,7 +130,8 @@ def post_queue():
 @payable
 def send(rows: Bytes[MAX_ROWS], signatures: Bytes[CHUNK_BYTES]) -> uint256:
     """
-    @notice Force rows in, with the sender as their authority. The fee rises with the backlog and is burned: it stays here, and nothing pays out.
+    @notice Force rows in, with the sender as their authority. The fee rises with the backlog and is burned: it stays here, and nothing
+        pays out.
     """
     assert msg.value >= self._get_fee(), "inbox: fee too low"
     assert len(signatures) % SIGNATURE_BYTES == 0, "inbox: broken signatures"
@@ -236,7 +241,8 @@ def _record(first: uint256, last: uint256, message_count: uint256, digests: DynA
 @internal
 def _append(epoch: uint256, record: bytes32) -> uint256:
     """
-    @notice Incremental Merkle tree, as the deposit contract has it. A new epoch starts with count 0 and so never reads the branch that the one before left.
+    @notice Incremental Merkle tree, as the deposit contract has it. A new epoch starts with count 0 and so never reads the branch that
+        the one before left.
     @return The record's place in the epoch.
     """
     newest: uint256 = self.last_epoch
@@ -309,7 +315,8 @@ def _hash_frame(start: uint256) -> (bytes32, uint256):
 @view
 def _get_bytes(start: uint256, length: uint256) -> Bytes[2 * MAX_DATA]:
     """
-    @notice `length` bytes of the calldata. The compiler slices calldata by constant lengths only, so this takes a window of the largest length: forward if the
+    @notice `length` bytes of the calldata. The compiler slices calldata by constant lengths only, so this takes a window of the largest
+        length: forward if the
         calldata is long enough, else backward, else (it is short then) the whole.
     """
     end: uint256 = start + length

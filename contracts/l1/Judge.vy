@@ -3,7 +3,8 @@
 # pragma optimize gas
 """
 @title Judge
-@notice Runs one step of the machine. Every failure reverts, so that none is ever taken for a result: a step that is out of gas (it gets 63/64 of
+@notice Runs one step of the machine. Every failure reverts, so that none is ever taken for a result: a step that is out of gas (it gets
+    63/64 of
     what is left), a bad witness, a phase that does not exist, an answer of another length, an address without code.
 """
 

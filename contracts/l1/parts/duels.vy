@@ -82,7 +82,7 @@ def _compute_duel_id(a: bytes32, b: bytes32) -> bytes32:
 @view
 def _get_duel(a: bytes32, b: bytes32, close: uint256) -> Duel:
     """
-    @notice A duel exists as soon as its claims do. In round 0 both have revealed, and the stored `since` is 0 until a later round is completed.
+    @notice A duel exists as soon as its claims do: in round 0 both have revealed. Its clocks never start before entry closes.
     """
     stored: StoredDuel = self.duels[self._compute_duel_id(a, b)]
     numbers: uint256 = stored.numbers
@@ -196,7 +196,8 @@ def _compute_charge(d: Duel) -> uint256:
 @view
 def _is_out(d: Duel, side: uint256) -> bool:
     """
-    @notice Owes a reveal or the proof, and has no time left for it. In round 0 both owe the reveal of round 1; in the end both owe the proof.
+    @notice Owes a reveal or the proof, and has no time left for it. In round 0 both owe the reveal of round 1; in the end both owe the
+        proof.
     """
     if d.round != 0 and d.revealed & side != 0:
         return False
