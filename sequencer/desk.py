@@ -13,6 +13,7 @@ from node.clock import Clock
 from node.store import Store
 from sequencer.events import Effect, Event, News, Persist, PostBatch, Publish, Refusal, Refused, Reply, Result
 from sequencer.machine import Machine
+from sequencer.snapshot import dump_machine
 
 MAX_WAITING = 10_000  # events that wait for their commit; more are refused
 
@@ -39,6 +40,8 @@ class Desk:
         self._tickets: deque[_Ticket] = deque()
         self._waiting = 0
         self._wake = trio.Event()
+        self._snapshot = 0
+        self.snapshot_records = 20_000
 
     @property
     def is_busy(self) -> bool:
@@ -81,6 +84,15 @@ class Desk:
                 for ticket in tickets:
                     self._perform(ticket.effects)
                     ticket.done.set()
+                if self._store.last - self._snapshot >= self.snapshot_records:
+                    await self.save_snapshot()
+
+    async def save_snapshot(self) -> None:
+        """If the machine is just now what the journal says."""
+        if self._tickets or self.machine.is_dirty or self._store.last == self._snapshot:
+            return
+        self._snapshot = self._store.last
+        await self._store.save_snapshot(self._snapshot, dump_machine(self.machine))
 
     def _perform(self, effects: Sequence[Effect]) -> None:
         for effect in effects:

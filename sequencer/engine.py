@@ -178,11 +178,12 @@ class Engine:
         self.batch.size += HEAD_BYTES + len(data) + len(frame.signatures)
         self.last_time = frame.time
 
-    def _ensure_frame(self, now: int, size: int, signatures: int) -> OpenFrame:
+    def _ensure_frame(self, now: int, size: int, signatures: int, not_before: int = 0) -> OpenFrame:
         """One that has room, at a time that is recent enough; this may close a frame, or a batch."""
         frame = self.frame
         if frame is not None and (
             now - frame.time >= self.limits.frame_s
+            or frame.time < min(not_before, now)
             or len(frame.rows) + size > MAX_ROWS_BYTES
             or len(frame.signatures) + signatures > MAX_SIGNATURES * SIGNATURE_BYTES
         ):
@@ -203,16 +204,13 @@ class Engine:
 
     # -- operations
 
-    def open_time(self, now: int, size: int = 0, signatures: int = 0) -> int:
-        """The time at which an operation would run."""
-        return self._ensure_frame(now, size, signatures).time
-
-    def apply_group(self, now: int, rows: Sequence[Row], must_apply: bool = True) -> tuple[Code, int]:
-        """All of the rows or none: the code, and which row gave it. Without `must_apply` every row is kept, whatever its code."""
+    def apply_group(self, now: int, rows: Sequence[Row], must_apply: bool = True, not_before: int = 0) -> tuple[Code, int]:
+        """All of the rows or none: the code, and which row gave it. Without `must_apply` every row is kept, whatever its code.
+        `not_before` is the least time at which they may run, so far as it has come."""
         rows = [fit_signatures(row, self.rules) for row in rows]
         encoded = [encode_row(row.items) for row in rows]
         size, signatures = sum(map(len, encoded)), sum(len(row.signatures) for row in rows)
-        frame = self._ensure_frame(now, size, signatures)
+        frame = self._ensure_frame(now, size, signatures, not_before)
         before = self.state.globals
         layouts = [get_layout(row.items) for row in rows]
         spent = sum(layout.steps if layout else 1 for layout in layouts[:-1])

@@ -13,10 +13,11 @@ from protocol.codec.frames import Batch, compute_frame_digest, compute_record
 from protocol.codec.rows import MAX_ITEM_BYTES, MAX_ITEMS
 from protocol.codes import Code
 from protocol.keccak import ZERO, compute_list_hash, keccak
+from protocol.operations import get_layout
 from protocol.rules import Rules
 from protocol.signing import get_signer
 from protocol.state import State
-from protocol.types import Record, compute_record_hash
+from protocol.types import Phase, Record, compute_record_hash
 from sequencer.book import Book
 from sequencer.engine import Closed, Engine, Limits, Row
 from sequencer.events import (
@@ -147,6 +148,10 @@ class Machine:
         entry = self._get_next()
         return entry is not None and self._compute_record(entry) == record
 
+    def get_record(self, number: int) -> Record | None:
+        """Of a landed batch that is kept, by its number on L1."""
+        return next((entry.record for entry in self.chain if entry.record is not None and entry.record.number == number), None)
+
     def get_posts(self) -> list[PostBatch]:
         """Batches on their way: after a restart they are given to the sender again, which knows them by name."""
         return [self._build_post(entry) for entry in self.chain if entry.status == Status.POSTED]
@@ -200,7 +205,7 @@ class Machine:
             self._effects.append(Reply(event.request, Refused(Code.MALFORMED, REASONS[Code.MALFORMED])))
             return
         marks = self.state.globals.marks
-        code, _ = self.engine.apply_group(event.now, [Row(items, event.signatures)], event.must_apply)
+        code, _ = self.engine.apply_group(event.now, [Row(items, event.signatures)], event.must_apply, _get_mark_time(items))
         if code != Code.OK and event.must_apply:
             self._effects.append(Reply(event.request, Refused(code, REASONS[code])))
             return
@@ -383,10 +388,16 @@ class Machine:
         self.is_dirty = False
         engine.consume(now)
         for row in rows:
-            code, _ = engine.apply_group(now, [row])
+            code, _ = engine.apply_group(now, [row], True, _get_mark_time(row.items))
             if code != Code.OK:
                 self._effects.append(Publish(Lapsed(row.items, code)))
         self._effects += self.matcher.remove_dead()
+
+
+def _get_mark_time(items: tuple[int, ...]) -> int:
+    """A MARK may not be ahead of its frame's time."""
+    layout = get_layout(items)
+    return items[3] if layout is not None and layout.phase == Phase.MARK else 0
 
 
 def build_settings(rules: Rules, limits: Limits | None = None) -> Settings:

@@ -1,0 +1,198 @@
+"""Claims each epoch that is over, on top of our claim of the one before, with one stake that moves along the branch.
+
+What was claimed is remembered in the store, so a restart neither traces nor pays again. A claim that is there already, whoever made it, is
+ours too if it is the same. If L1 says that our branch is dead, claiming stops: somebody has proven us wrong, and more stakes would only be
+lost.
+"""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import trio
+
+from l1.batches import EpochReader
+from l1.client import Client
+from l1.contracts import ClaimView, encode_claim, encode_finalize, get_claim, get_position, read
+from l1.deploy import Deployment
+from l1.provider import RpcError, Unavailable
+from l1.sender import NotSent, Sender
+from node.store import Items
+from protocol.keccak import ZERO, encode_word, encode_words, keccak
+from sequencer.journal import decode, encode
+from sequencer.tracer import LENGTH_BYTES, Trace, pack
+
+CLAIM_GAS = 1_200_000
+FINALIZE_GAS = 300_000
+RETRY_S = 2.0
+KIND = "claim"
+STAKE = "stake"
+Log = Callable[[str, dict[str, Any]], None]
+
+
+class TracerDied(Exception):
+    """The worker ended; it is started anew, from genesis."""
+
+
+class Stopped(Exception):
+    """Our branch is dead."""
+
+
+class Claimer:
+    """Start `run` in a nursery; `wake` it when there is a new block."""
+
+    def __init__(
+        self, client: Client, deployment: Deployment, sender: Sender, reader: EpochReader, items: Items, steps: str, log: Log
+    ) -> None:
+        self._client = client
+        self._deployment = deployment
+        self._sender = sender
+        self._reader = reader
+        self._items = items
+        self._steps = steps
+        self._log = log
+        self._claims = deployment.get_address("Claims")
+        self._wake = trio.Event()
+        self._done = 0  # the last epoch that the worker has behind it
+        self._parent = keccak(encode_words((0, 0)) + deployment.genesis_root + ZERO)
+        self._unfinal: list[tuple[bytes, bytes]] = []  # (parent, claim), oldest first
+        self.finalizes = True
+
+    def wake(self) -> None:
+        """Something may have changed."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """For ever, or until our branch is dead."""
+        is_stopped = False
+        while not is_stopped:
+            async with trio.open_nursery() as nursery:
+                process: trio.Process = await nursery.start(_start_worker)
+                try:
+                    await self._claim_all(process)
+                except TracerDied as error:
+                    self._log("claims.tracer_died", {"error": str(error)})
+                except Stopped as error:
+                    self._log("claims.stopped", {"error": str(error)})
+                    is_stopped = True
+                nursery.cancel_scope.cancel()
+            await trio.sleep(RETRY_S)
+
+    async def _claim_all(self, process: trio.Process) -> None:
+        d = self._deployment
+        self._done = 0
+        self._parent = keccak(encode_words((0, 0)) + d.genesis_root + ZERO)
+        self._unfinal.clear()
+        await _send(process, (d.preset, d.speed, d.rules.domain, d.oracles, self._steps))
+        while True:
+            try:
+                for epoch in self._reader.index.get_epochs(self._done):
+                    await self._claim(process, epoch)
+                if self.finalizes:
+                    await self._finalize()
+            except (Unavailable, RpcError, NotSent) as error:
+                self._log("claims.later", {"error": str(error)})
+                await trio.sleep(RETRY_S)
+            await self._wake.wait()
+            self._wake = trio.Event()
+
+    async def _claim(self, process: trio.Process, epoch: int) -> None:
+        batches = await self._reader.read_epoch(epoch)
+        name = encode_word(epoch) + self._parent
+        kept = self._items.get(KIND, name)
+        known: tuple[bytes, bytes] = (b"", b"") if kept is None else decode(kept)
+        await _send(process, (known[1], [tuple(batch) for batch in batches]))
+        answer = await _receive(process)
+        if answer is None:
+            claim_id = known[0]
+        else:
+            trace = Trace(*answer)
+            self._log("claims.traced", {"epoch": epoch, "steps": trace.steps, "post_root": trace.post_root, "history": trace.history})
+            claim_id = await self._make(epoch, trace)
+            self._items.put(KIND, name, encode((claim_id, trace.post_root)))
+        self._unfinal.append((self._parent, claim_id))
+        self._parent, self._done = claim_id, epoch
+
+    async def _make(self, epoch: int, trace: Trace) -> bytes:
+        """The claim's id, once it is on L1."""
+        position = await get_position(self._client, self._claims, self._parent)
+        claim_id = keccak(position.position + encode_word(epoch) + trace.post_root + trace.history)
+        if await self._get_claim(claim_id) is None:
+            stake_from = await self._find_stake()
+            data = encode_claim(self._parent, epoch, trace.post_root, trace.history, trace.nodes, trace.siblings, stake_from)
+            value = 0 if stake_from != ZERO else self._deployment.params.stake_wei
+            receipt = await self._sender.send(self._claims, data, value, CLAIM_GAS, f"claim:{claim_id.hex()}")
+            if not receipt.ok and await self._get_claim(claim_id) is None:
+                raise Stopped(f"epoch {epoch}: the claim reverted: {receipt.reason!r}")
+            if stake_from == ZERO:
+                self._items.put(STAKE, b"", claim_id)
+            self._log("claims.claimed", {"epoch": epoch, "claim": claim_id, "paid": value})
+        return claim_id
+
+    async def _get_claim(self, claim_id: bytes) -> ClaimView | None:
+        """None if there is none: the view reverts."""
+        try:
+            return await get_claim(self._client, self._claims, claim_id)
+        except RpcError as error:
+            if error.data is None:
+                raise
+            return None
+
+    async def _find_stake(self) -> bytes:
+        """Ours, if it sits on the parent; else zero, and a stake is paid."""
+        stake = self._items.get(STAKE, b"")
+        if stake is None:
+            return ZERO
+        owner, tip = await read(self._client, "Claims", self._claims, "stakes", (stake,))
+        return stake if owner == int.from_bytes(self._sender.address, "big") and tip == self._parent else ZERO
+
+    async def _finalize(self) -> None:
+        """What has won, in order from the root; anyone may have done it already."""
+        while self._unfinal:
+            parent, claim_id = self._unfinal[0]
+            claim = await self._get_claim(claim_id)
+            if claim is not None and not claim.is_alive:
+                raise Stopped(f"claim {claim_id.hex()} is dead")
+            if claim is not None and not claim.is_final:
+                (winner,) = await read(self._client, "Claims", self._claims, "get_winner", (parent,))
+                if winner != claim_id:
+                    return
+                receipt = await self._sender.send(self._claims, encode_finalize(claim_id), 0, FINALIZE_GAS)
+                self._log("claims.final", {"claim": claim_id, "ok": receipt.ok})
+            self._unfinal.pop(0)
+
+
+async def _start_worker(*, task_status: trio.TaskStatus[trio.Process]) -> None:
+    await trio.run_process(
+        [sys.executable, "-m", "sequencer.tracer"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        check=False,
+        start_new_session=True,
+        task_status=task_status,
+    )
+
+
+async def _send(process: trio.Process, value: Any) -> None:
+    assert process.stdin is not None
+    try:
+        await process.stdin.send_all(pack(value))
+    except (trio.BrokenResourceError, OSError) as error:
+        raise TracerDied(str(error)) from error
+
+
+async def _receive(process: trio.Process) -> Any:
+    data = await _read_exactly(process, int.from_bytes(await _read_exactly(process, LENGTH_BYTES), "big"))
+    return decode(data)
+
+
+async def _read_exactly(process: trio.Process, size: int) -> bytes:
+    assert process.stdout is not None
+    data = bytearray()
+    while len(data) < size:
+        piece = await process.stdout.receive_some(size - len(data))
+        if not piece:
+            raise TracerDied("the tracer ended")
+        data += piece
+    return bytes(data)
