@@ -13,7 +13,7 @@ class Code(IntEnum):
     OK = 0
     # the row itself
     MALFORMED = 1  # unknown kind, wrong number of items, or an item out of its range
-    ALLOWANCE = 2  # the step allowance is spent; the rest of the frame is dropped
+    ALLOWANCE = 2  # the step allowance is spent; the rest of the rows is dropped
     AUTHORITY = 3  # the row claims L1's authority and its sender does not have it
     SIGNATURE = 4  # missing, not canonical, or not by the key that must sign
     # accounts and orders

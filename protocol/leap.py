@@ -16,7 +16,7 @@ from protocol.codec.rows import decode_row
 from protocol.codes import Code
 from protocol.keccak import ZERO
 from protocol.kernel_fast import FastKernel
-from protocol.machine import Preimages, advance_clock
+from protocol.machine import Preimages, advance_clock, is_admitted
 from protocol.margin import Margin
 from protocol.margin_fast import Margins, RiskTable, ScanBook
 from protocol.operations import get_layout
@@ -133,8 +133,8 @@ class Leap:
 
     @property
     def is_admitted(self) -> bool:
-        """Whether a frame's next row runs: the step allowance is not spent."""
-        return self._header.authority != 0 or self.state.globals.allowance > 0
+        """Whether the open source's next row runs."""
+        return is_admitted(self._header.authority, self.state.globals.allowance, self.rules.params)
 
     def apply_rows(self, rows: bytes) -> list[Outcome]:
         """All rows of the open source, as FETCH takes them."""

@@ -12,7 +12,7 @@ from protocol.keccak import ZERO
 from protocol.params import Params
 from protocol.rules import Rules
 from protocol.state import View
-from protocol.types import Globals, Header, Phase, Trade, compute_record_hash
+from protocol.types import VAULT_AUTHORITY, Globals, Header, Phase, Trade, compute_record_hash
 
 MAX_GAP = 1 << 40
 
@@ -54,6 +54,17 @@ def next_source(h: Header) -> Header:
 def next_row(h: Header) -> Header:
     """An operation is over, applied or not."""
     return h._replace(phase=Phase.FETCH, scratch=ZERO)
+
+
+def is_admitted(authority: int, allowance: int, params: Params) -> bool:
+    """Whether the next row of a source runs, so that an epoch's run always fits its history commitment.
+
+    Frames need allowance. What L1 forces runs on, into a reserve as large as the cap: a sequencer that has spent the allowance cannot keep
+    it out. Deposits run always: L1 has the money already, and each is a message of its own with one row.
+    """
+    if authority == VAULT_AUTHORITY:
+        return True
+    return allowance > (0 if authority == 0 else -params.steps_cap)
 
 
 def advance_clock(g: Globals, now: int, params: Params) -> Globals:

@@ -20,6 +20,7 @@ MARK: constant(uint256) = 6
 MARK_HEAD: constant(uint256) = 5  # tag, underlying, previous, time, index
 SLICE_ITEMS: constant(uint256) = 7
 MAX_SLICES: constant(uint256) = 16
+VAULT_AUTHORITY: constant(uint256) = 1
 
 struct Layout:
     phase: uint256
@@ -27,9 +28,21 @@ struct Layout:
     flags: uint256  # the largest value of the flags
     steps: int256  # deducted from the allowance
 
+STEPS_CAP: immutable(uint256)
+
 @deploy
 def __init__(rules: types.Rules):
-    pass
+    STEPS_CAP = rules.steps_cap
+
+@internal
+@view
+def _is_admitted(authority: uint256, allowance: int256) -> bool:
+    """
+    @notice Frames need allowance; what L1 forces runs into a reserve as large as the cap; deposits run always.
+    """
+    if authority == VAULT_AUTHORITY:
+        return True
+    return allowance > (0 if authority == 0 else -convert(STEPS_CAP, int256))
 
 @internal
 @pure
@@ -69,7 +82,7 @@ def _get_layout(items: DynArray[uint256, 128]) -> (bool, Layout):
 @view
 def step(header: types.Header, rows: Bytes[8192], globals: types.Globals, rest: bytes32) -> (types.Header, uint256):
     """
-    @notice Frames run while the step allowance is positive; what L1 forces runs always.
+    @notice Admits a row while its source has steps left; a broken one drops the rest.
     @param rows All of them: L1 knows them only by one hash.
     """
     # READ
@@ -80,7 +93,7 @@ def step(header: types.Header, rows: Bytes[8192], globals: types.Globals, rest: 
     # CHECK
     if h.offset >= len(rows):
         return machine._next_source(h), codes.OK
-    if h.authority == 0 and g.allowance <= 0:
+    if not self._is_admitted(h.authority, g.allowance):
         return machine._next_source(h), codes.ALLOWANCE
     # COMPUTE
     ok: bool = False

@@ -3,7 +3,7 @@
 from protocol.codec.rows import decode_row
 from protocol.codes import Code
 from protocol.keccak import compute_array_hash
-from protocol.machine import Preimages, next_source
+from protocol.machine import Preimages, is_admitted, next_source
 from protocol.operations import get_layout
 from protocol.rules import Rules
 from protocol.state import View
@@ -19,14 +19,14 @@ def get_inputs(h: Header, pre: Preimages, rules: Rules) -> tuple[object, ...]:
 
 
 def step(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, Code]:
-    """Frames run while the step allowance is positive; what L1 forces runs always."""
+    """Admits a row while its source has steps left; a broken one drops the rest."""
     # READ
     g = view.get_globals()
     pre.items = ()
     # CHECK
     if h.offset >= len(pre.rows):
         return next_source(h), Code.OK
-    if h.authority == 0 and g.allowance <= 0:
+    if not is_admitted(h.authority, g.allowance, rules.params):
         return next_source(h), Code.ALLOWANCE
     # COMPUTE
     items, offset = decode_row(pre.rows, h.offset)

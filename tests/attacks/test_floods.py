@@ -1,0 +1,99 @@
+"""Floods of steps: an epoch's run must fit its history commitment whatever is posted and forced, else nobody can claim the truth."""
+
+import pytest
+
+from protocol.codec.frames import Batch, Frame, Message, compute_record
+from protocol.codec.inflate import encode_frame
+from protocol.codec.rows import encode_row
+from protocol.codes import Code
+from protocol.history import History
+from protocol.keccak import keccak
+from protocol.leap import Leap
+from protocol.machine import Preimages
+from protocol.operations import build_deposit
+from protocol.params import DEVNET, MAINNET, MINIMAL, Params
+from protocol.rules import Rules
+from protocol.state import State
+from protocol.trace import Machine
+from protocol.types import VAULT_AUTHORITY, Globals, Header, Phase
+from sim.twins import assert_twins
+
+START = 1_790_000_000
+ATTACKER = 0xBAD
+JUNK = encode_row(()) * 1_024  # one step a byte
+RULES = Rules(MINIMAL, bytes(32), (1, 2, 3))
+
+
+def make_batch(messages: tuple[Message, ...], frames: tuple[Frame, ...] = ()) -> Batch:
+    return Batch(compute_record(0, START, START, 0, messages, frames), messages, frames)
+
+
+@pytest.mark.parametrize("params", [MAINNET, DEVNET, MINIMAL], ids=lambda params: params.name)
+def test_attack_9__steps_of_an_epoch__bounded_below_the_history(params: Params) -> None:
+    """What accrues, the cap at the start, the reserve, one scan beyond it, and what no row pays for.
+
+    Messages that waited may accrue more before the epoch, but only messages can spend that, and a backlog's fee rises with its square.
+    """
+    batches, accounts = 1 << params.batch_depth, 1 << params.account_depth
+    accrued = (params.epoch_s + params.header_window_s) * params.steps_per_second
+    scan = accounts + (accounts >> 8)
+    sources = batches * (1 + 16 * 2)
+    messages = min(batches * 256, params.epoch_s * 400) * 4  # a message takes 90,000 gas, a second of L1 has 3 to 4 million
+    assert accrued + 2 * params.steps_cap + scan + sources + messages < 1 << params.history_height
+
+
+def test_attack_9__forced_junk__fits_the_history() -> None:
+    messages = tuple(Message(START, ATTACKER, JUNK, b"") for _ in range(70))
+    history = History(Machine(State(MINIMAL), [make_batch(messages)], RULES))
+    assert history.steps < 1 << MINIMAL.history_height
+    assert history.machine.state.globals.allowance == -MINIMAL.steps_cap
+
+
+def test_attack_9__forced_junk__leap_lands_where_the_steps_do() -> None:
+    messages = tuple(Message(START + i, ATTACKER, JUNK, b"") for i in range(12))
+    batch = make_batch(messages, (Frame(START, encode_frame(JUNK), b""),))
+    machine = Machine(State(MINIMAL), [batch], RULES)
+    machine.run()
+    leap = Leap(State(MINIMAL), RULES)
+    leap.apply_batch(batch)
+    assert leap.state.get_root() == machine.state.get_root()
+
+
+def test_attack_9__deposit_after_a_flood__still_credited() -> None:
+    deposit = Message(START, VAULT_AUTHORITY, encode_row(build_deposit(0, 0xA11CE, 10**7)), b"")
+    batch = make_batch((*(Message(START, ATTACKER, JUNK, b"") for _ in range(6)), deposit))
+    machine = Machine(State(MINIMAL), [batch], RULES)
+    machine.run()
+    assert machine.state.get_account(0).cash == 10**7
+
+
+@pytest.mark.parametrize(
+    ("authority", "allowance", "code"),
+    [
+        (0, 1, Code.OK),
+        (0, 0, Code.ALLOWANCE),
+        (ATTACKER, 1 - MINIMAL.steps_cap, Code.OK),
+        (ATTACKER, -MINIMAL.steps_cap, Code.ALLOWANCE),
+        (VAULT_AUTHORITY, -MINIMAL.steps_cap, Code.OK),
+        (VAULT_AUTHORITY, -(1 << 60), Code.OK),
+    ],
+)
+def test_attack_9__admission_to_the_step__same_on_l1(authority: int, allowance: int, code: Code) -> None:
+    rows = encode_row(build_deposit(0, 0xA11CE, 10**7))
+    state, pre = State(MINIMAL), Preimages([])
+    state.put_globals(Globals(clock=START, allowance=allowance))
+    pre.rows = rows
+    header = Header(bytes(32), keccak(b"inbox"), 1, 1, authority=authority, rows=keccak(rows), phase=Phase.FETCH, messages=1, message=1)
+    assert assert_twins(header, state, pre, RULES).code == code
+
+
+def test_attack_6__frames_that_burn_the_allowance__messages_run_on_their_reserve() -> None:
+    burn = tuple(Frame(START, encode_frame(encode_row(()) * 8_192), b"") for _ in range(2))
+    first = Batch(compute_record(0, START, START, 0, (), burn), (), burn)
+    honest = (Message(START, ATTACKER, encode_row((7,)), b""),)
+    second = Batch(compute_record(1, START, START, 0, honest, ()), honest, ())
+    leap = Leap(State(MINIMAL), RULES)
+    leap.apply_batch(first)
+    assert leap.state.globals.allowance == 0
+    assert [outcome.code for outcome in leap.apply_batch(second)] == [Code.MALFORMED]
+    assert leap.state.globals.allowance == -1
