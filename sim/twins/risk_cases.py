@@ -16,7 +16,7 @@ from protocol.types import MAX_CASH, MAX_FORWARD, MAX_LOTS, Market, Order, Phase
 from sim.twins.cases import make_authority, make_nonce
 from sim.twins.dice import Dice, get_keys
 from sim.twins.replay import Start
-from sim.twins.worlds import DAY_S, NANO, World, load_items, make_header, make_order, make_slice, make_world
+from sim.twins.worlds import DAY_S, NANO, NOW, World, load_items, make_header, make_order, make_slice, make_world
 
 
 class Meeting(NamedTuple):
@@ -58,7 +58,7 @@ def refresh(world: World) -> None:
     """Puts the clock near the marks, mostly."""
     dice, state = world.dice, world.state
     if dice.chance(0.8):
-        latest = max(market.mark_time for market in state.markets)
+        latest = max(market.mark_time for market in state.markets) or dice.choice((NOW, 3))
         state.put_globals(state.globals._replace(clock=latest + dice.choice((0, 1, 10, 60, 61))))
         first, second = (m._replace(mark_time=latest - dice.choice((0, 0, 1, 30))) if m.mark_time else m for m in state.markets)
         state.put_markets((first, second))
