@@ -45,6 +45,13 @@ class BatchIndex:
         self.messages: list[Message] = []
         self._blocks: list[tuple[Header, int, int]] = []  # header, and how many batches and messages there were before it
 
+    def clear(self) -> None:
+        """To be fed from the first block again."""
+        self.head = None
+        self.batches.clear()
+        self.messages.clear()
+        self._blocks.clear()
+
     def apply(self, event: FollowerEvent) -> None:
         """Logs of other contracts are passed over."""
         match event:

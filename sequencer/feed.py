@@ -75,7 +75,7 @@ class Feed:
             await trio.sleep(self._poll_s)
 
     def _restart(self) -> None:
-        self.index.__init__(self.index.inbox, self.index.epoch_s)  # type: ignore[misc]
+        self.index.clear()
         self._checked, self._chain = 0, ZERO
 
     async def _follow(self, started: Callable[[], None]) -> None:

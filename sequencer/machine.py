@@ -318,7 +318,7 @@ class Machine:
                 entry.checkpoint = self.state.copy()
         else:
             self.is_dirty = True
-            same = [own for own in self.chain[at:] if batch.frames and self._hash_frames(own) == frames]
+            same = [own for own in self.chain[at:] if self._hash_frames(own) == frames and (batch.frames or _is_same_call(own, r))]
             if same:
                 self.chain.remove(same[0])
         self.chain.insert(at, entry)
@@ -392,6 +392,12 @@ class Machine:
             if code != Code.OK:
                 self._effects.append(Publish(Lapsed(row.items, code)))
         self._effects += self.matcher.remove_dead()
+
+
+def _is_same_call(entry: Entry, record: Record) -> bool:
+    """Of batches without frames: the transaction that made the record could be ours. If it is not, nothing of ours is lost."""
+    c = entry.content
+    return (c.first, c.last, len(c.messages)) == (record.first, record.last, record.message_count)
 
 
 def _get_mark_time(items: tuple[int, ...]) -> int:

@@ -1,5 +1,6 @@
 """The whole daemon: a development chain, the sequencer's processes, real sockets, a claim on L1, and a restart after kill -9."""
 
+import functools
 import json
 import signal
 import subprocess
@@ -291,8 +292,18 @@ async def check_l1(stage: Stage, peer: Peer) -> None:
 
     position = await wait_for(find_position)
     assert (position.epoch, position.count) == (first, 1)
-    logs = [json.loads(line) for line in (stage.path / "log.jsonl").read_text().splitlines()]
-    (claimed, *_) = [entry for entry in logs if entry["event"] == "claims.claimed"]
+    (claimed,) = await wait_for(functools.partial(read_claims, stage, 1))
     claim = await get_claim(stage.client, claims, bytes.fromhex(claimed["claim"].removeprefix("0x")))
     assert claim.is_alive
     assert claimed["paid"] == DEVNET.stake_wei
+    await fund(stage, ALICE)  # something for another epoch
+    _, second = await wait_for(functools.partial(read_claims, stage, 2))
+    assert second["paid"] == 0
+    child = await get_claim(stage.client, claims, bytes.fromhex(second["claim"].removeprefix("0x")))
+    assert child.parent.hex() == claimed["claim"].removeprefix("0x")
+
+
+async def read_claims(stage: Stage, count: int) -> list[Any]:
+    logs = [json.loads(line) for line in (stage.path / "log.jsonl").read_text().splitlines()]
+    found = [entry for entry in logs if entry["event"] == "claims.claimed"]
+    return found if len(found) >= count else []
