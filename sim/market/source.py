@@ -21,6 +21,8 @@ from sim.market.surface import fit_slice
 USD = 1_000_000
 DAY_S = 86_400
 EXPIRY_HOUR_S = 8 * 3_600
+JUMPS = 0.002  # a second, of the walk
+SIZES = (5, 10, 20, 50)  # lots
 STALE_S = 1_800  # a recorded quote that has not changed for longer is not used
 
 
@@ -66,15 +68,19 @@ class WalkSource:
         ]
 
     def advance(self, now: int) -> bool:
-        """Always more."""
-        years = (now - self._now) * self._pace / YEAR_S
-        self._now = now
+        """Always more. The walk goes second by second: whoever asks at other times, in another process, sees the same path."""
+        while self._now < now:
+            self._now += 1
+            self._step()
+        return True
+
+    def _step(self) -> None:
+        years = self._pace / YEAR_S
         for of, vol in enumerate(self.VOL):
             move = vol * math.sqrt(years) * self._rng.gauss(0, 1)
-            if self._rng.random() < 0.01:
+            if self._rng.random() < JUMPS:
                 move += self._rng.choice((-1, 1)) * 0.004
             self._spots[of] *= math.exp(move)
-        return True
 
     def get_markets(self) -> dict[int, Market]:
         """Both underlyings, all expiries."""
@@ -90,7 +96,7 @@ class WalkSource:
                         series = encode_series(of, expiry, strike * USD, kind)
                         mid = (compute_mark(series, market) or 0) // LOTS_PER_UNIT
                         half = mid // 100 + 100
-                        lots = self._rng.choice((5, 10, 20, 50))
+                        lots = SIZES[(series ^ self._now) % len(SIZES)]
                         if mid > 4 * half:
                             books.append(Book(series, mid - half, lots, mid + half, lots))
         return books

@@ -1,0 +1,91 @@
+"""What an actor's file says. Keys are devnet key files: nothing secret stands in a configuration or on a command line."""
+
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+import msgspec
+
+from l1.keys import BadKey, Key, load_dev_key
+from node.config import Config, Positive, Section, load_config
+from node.errors import NodeCode, NodeError
+from sim.market.quotes import QuoteFileError
+from sim.market.source import ReplaySource, Source, WalkSource
+
+Rate = Annotated[float, msgspec.Meta(gt=0, le=10_000)]
+
+
+class MarketSection(Section, frozen=True):
+    """Where prices come from. `origin` is the chain time at which a walk starts; a replay starts where its window does."""
+
+    kind: Literal["walk", "replay"] = "walk"
+    seed: int = 1
+    origin: Annotated[int, msgspec.Meta(ge=0)] = 0
+    pace: Rate = 60.0
+    file: str = ""
+    start: str = "00:00"
+    end: str = "24:00"
+
+
+class Actor(Config, frozen=True):
+    """`keys` are files; `every_s` is the pace of its ticks on the wall."""
+
+    sequencer: str = "ws://127.0.0.1:9545"
+    keys: list[str] = []
+    every_s: Rate = 1.0
+    market: MarketSection = MarketSection()
+
+
+class OracleConfig(Actor, frozen=True):
+    """Signs with as many of `keys` as the quorum wants, in the order of the deployment's oracles."""
+
+
+class TraderConfig(Actor, frozen=True):
+    """Opens an account for each key by a deposit of so much, 1e-6 USD."""
+
+    deposit: Positive = 10_000_000_000_000
+
+
+class MakersConfig(TraderConfig, frozen=True):
+    """At most `series` instruments, at most `max_lots` a quote."""
+
+    series: Positive = 24
+    max_lots: Positive = 50
+
+
+class TakersConfig(TraderConfig, frozen=True):
+    """`rate` orders a second of the wall, drawn from `seed`. `withdraw` is what its first account takes out, 1e-6 USD, after so many orders."""
+
+    rate: Rate = 20.0
+    seed: int = 1
+    series: Positive = 24
+    withdraw: Annotated[int, msgspec.Meta(ge=0)] = 0
+    withdraw_after: Positive = 50
+
+
+A = TypeVar("A", bound=Actor)
+
+
+def load_actor(path: Path | None, kind: type[A], overrides: dict[str, str] | None = None) -> A:
+    """Names of files are taken from the configuration's directory, as those of every daemon."""
+    config = load_config(path, kind, overrides)
+    base = Path() if path is None else path.parent
+    market = msgspec.structs.replace(config.market, file=str(base / config.market.file) if config.market.file else "")
+    return msgspec.structs.replace(config, keys=[str(base / name) for name in config.keys], market=market)
+
+
+def load_keys(config: Actor) -> list[Key]:
+    """Raises `NodeError`."""
+    try:
+        return [load_dev_key(Path(name)) for name in config.keys]
+    except BadKey as error:
+        raise NodeError(NodeCode.KEY, str(error)) from error
+
+
+def open_source(market: MarketSection) -> Source:
+    """Raises `NodeError` for a file that is not what it should be."""
+    if market.kind == "walk":
+        return WalkSource(market.seed, market.origin, market.pace)
+    try:
+        return ReplaySource(Path(market.file), market.start, market.end)
+    except QuoteFileError as error:
+        raise NodeError(NodeCode.CONFIG_FIELD, f"market.file: {error}") from error

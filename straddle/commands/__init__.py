@@ -1,0 +1,1 @@
+"""One module for each subcommand. They import what they run only when they run it."""

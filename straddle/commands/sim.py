@@ -1,0 +1,96 @@
+"""`straddle sim`: a world on one machine, and who lives in it."""
+
+from pathlib import Path
+
+import click
+
+from straddle.commands.daemon import add_daemon_options, run_actor
+
+
+@click.group("sim", short_help="A whole world on one machine: replays, villains, and who lives there.")
+def command() -> None:
+    """A whole world on one machine: a recorded market through real processes, villains, and the actors one by one."""
+
+
+@command.command("replay", short_help="Trade a recorded day, faster than it was.")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--from", "start", default="00:00", show_default=True, metavar="HH:MM", help="Start in the file's day, UTC.")
+@click.option("--to", "end", default="24:00", show_default=True, metavar="HH:MM", help="End; at or before the start: on the next day.")
+@click.option("--speed", default=60, show_default=True, type=click.IntRange(1, 600), help="Market seconds a second. Durations follow it.")
+@click.option("--lie", metavar="NAME", help="Let the sequencer tell this lie; `straddle sim lies` lists them.")
+@click.option("--seed", default=1, show_default=True, type=click.IntRange(0), help="Of the takers.")
+@click.option("--rate", default=12.0, show_default=True, type=click.FloatRange(0.1, 500), help="Synthetic takers' orders a wall second.")
+@click.option("--trades", default=2_000, show_default=True, type=click.IntRange(0), help="Fewer than these are a failure.")
+@click.option("--out", default=".out", show_default=True, type=click.Path(path_type=Path), help="Folder of replay.json and of the logs.")
+def replay(
+    file: Path, start: str, end: str, speed: int, lie: str | None, seed: int, rate: float, trades: int, out: Path
+) -> int:
+    """Trade a recorded day, faster than it was: FILE is in Tardis.dev's options_chain format, packed or not, inverse and linear options
+    side by side.
+
+    Its quotes become makers' orders, and the marks follow them. Takers are synthetic and seeded: no such file says who traded. Everything
+    runs as processes of its own, and what is reported was read from L1.
+    """
+    import trio
+
+    from sim.replay import Replay, check_lie, run_replay
+
+    if lie is not None:
+        try:
+            check_lie(lie)
+        except KeyError:
+            raise click.BadParameter(f"no lie {lie!r}: `straddle sim lies` lists them", param_hint="--lie") from None
+    return trio.run(run_replay, Replay(file, start, end, speed, lie, seed, rate, trades, out))
+
+
+@command.command("lies", short_help="List the lies that a villain can tell.")
+def lies() -> None:
+    """List the lies that a villain can tell: name, what it says, what must be posted for it to matter, and the step that refutes it."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from sim.villains.lies import LIES
+
+    table = Table("lie", "what it says", "bait", "refuted by", box=None, header_style="bold")
+    for lie in LIES.values():
+        table.add_row(lie.name, lie.story, lie.bait.value, lie.phase.name.lower())
+    Console().print(table)
+
+
+@command.command("oracle", short_help="Sign marks of a market.")
+@add_daemon_options
+def oracle(config: Path | None, overrides: dict[str, str], with_parent: bool, print_default: bool) -> int:
+    """Sign marks of a market, each key its own signature, and hand them to the sequencer."""
+    from sim.actors.config import OracleConfig
+    from sim.actors.roles import run_oracle
+
+    return run_actor("oracle", OracleConfig, run_oracle, config, overrides, with_parent, print_default)
+
+
+@command.command("makers", short_help="Quote a market.")
+@add_daemon_options
+def makers(config: Path | None, overrides: dict[str, str], with_parent: bool, print_default: bool) -> int:
+    """Quote a market from several accounts, opened by deposits on L1."""
+    from sim.actors.config import MakersConfig
+    from sim.actors.roles import run_makers
+
+    return run_actor("makers", MakersConfig, run_makers, config, overrides, with_parent, print_default)
+
+
+@command.command("takers", short_help="Cross the quotes of a market. Synthetic.")
+@add_daemon_options
+def takers(config: Path | None, overrides: dict[str, str], with_parent: bool, print_default: bool) -> int:
+    """Cross the quotes of a market at random, seeded: synthetic flow."""
+    from sim.actors.config import TakersConfig
+    from sim.actors.roles import run_takers
+
+    return run_actor("takers", TakersConfig, run_takers, config, overrides, with_parent, print_default)
+
+
+@command.command("accomplice", short_help="Throw the bait of a lie.")
+@add_daemon_options
+def accomplice(config: Path | None, overrides: dict[str, str], with_parent: bool, print_default: bool) -> int:
+    """Throw the bait of a lie: the rows without which a lying sequencer's claim would be true."""
+    from sim.villains.accomplice import AccompliceConfig, run_accomplice
+
+    return run_actor("accomplice", AccompliceConfig, run_accomplice, config, overrides, with_parent, print_default)
