@@ -4,7 +4,7 @@ The same class works in a simulation and in the worker process (`challenger.work
 are kept for the epochs asked about last, and traced anew for others.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from challenger.evidence import StepFacts, StepProof, Truth
@@ -13,10 +13,11 @@ from protocol.codes import Code
 from protocol.history import History
 from protocol.keccak import ZERO
 from protocol.leap import Leap
-from protocol.machine import Preimages
+from protocol.machine import Preimages, StepFunction
 from protocol.operations import Kind
 from protocol.rules import Rules
 from protocol.state import State
+from protocol.steps import STEPS
 from protocol.steps.scan import get_next
 from protocol.trace import Machine
 from protocol.types import Header, Phase, compute_header_leaf, encode_header
@@ -35,8 +36,9 @@ class _Epoch:
 class Tracer:
     """Epochs are named by keys; the empty one is genesis. A parent is traced before its child, and forgotten after it."""
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: Rules, steps: Mapping[Phase, StepFunction] = STEPS) -> None:
         self.rules = rules
+        self.steps = steps
         self._epochs: dict[bytes, _Epoch] = {ZERO: _Epoch(ZERO, (), State(rules.params))}
         self._histories: dict[bytes, History] = {}
 
@@ -89,7 +91,7 @@ class Tracer:
         if history is None:
             epoch = self._epochs[key]
             before = self._epochs[epoch.parent].after
-            history = History(Machine(before.copy(), epoch.batches, self.rules))
+            history = History(Machine(before.copy(), epoch.batches, self.rules, self.steps))
         self._histories[key] = history  # the newest is the last
         while len(self._histories) > KEPT_HISTORIES:
             del self._histories[next(iter(self._histories))]

@@ -1,0 +1,172 @@
+"""The daemon as a process, against a daemon that lies, on the development chain."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from l1.client import Client
+from l1.contracts import Claimed, decode_logs, encode_post, get_claim
+from l1.deploy import Deployment, Plan, deploy, save_deployment
+from l1.keys import derive_dev_keys, save_dev_key
+from l1.provider import Provider
+from l1.sender import MemoryJournal, Sender
+from l1.sender_queue import Policy
+from protocol.operations import build_deposit
+from protocol.params import PRESETS
+from sim.court import get_oracles
+from sim.scribe import Scribe, get_address
+from tests.l1.devchain import CHAIN_ID, run_process
+
+DEPLOYER, SEQUENCER, HONEST, VILLAIN = derive_dev_keys(4)
+MAX_TRANSACTIONS = 18
+MAX_GAS = 1_800_000
+
+
+@contextmanager
+def run_challenger(folder: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A daemon that is ready; killed at the end if it still runs."""
+    command = [sys.executable, "-m", "challenger", "--config", str(folder / "config.toml"), *options]
+    with (folder / "log").open("ab") as log, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert json.loads(line)["ready"], (folder / "log").read_text()
+            yield process
+        finally:
+            process.kill()
+
+
+def write_config(folder: Path, url: str, deployment: Path, key: Any, *lines: str) -> Path:
+    """A data directory with its configuration."""
+    folder.mkdir()
+    if key is not None:
+        save_dev_key(folder / "key.json", key)
+    text = [
+        f'data_dir = "{folder / "data"}"',
+        "[l1]",
+        f'url = "{url}"',
+        f'deployment = "{deployment}"',
+        "confirmations = 1",
+        "poll_s = 0.05",
+        "[key]",
+        f'file = "{"key.json" if key else ""}"',
+        "[dispute]",
+        "verify_deployment = false",
+        *lines,
+    ]
+    (folder / "config.toml").write_text("\n".join(text) + "\n")
+    return folder
+
+
+async def set_up(client: Client, preset: str) -> Deployment:
+    """Contracts, and one epoch that holds a row which a liar takes for money."""
+    async with trio.open_nursery() as nursery:
+        senders = {key: Sender(client, key, CHAIN_ID, MemoryJournal(), Policy(depth=1), poll_s=0.02) for key in (DEPLOYER, SEQUENCER)}
+        for sender in senders.values():
+            nursery.start_soon(sender.run)
+        oracles = get_oracles(PRESETS[preset])
+        plan = Plan(preset, 1, int.from_bytes(SEQUENCER.address, "big"), oracles)
+        deployment = await deploy(client, senders[DEPLOYER], plan)
+        start = (await client.get_head()).time
+        scribe = Scribe(deployment.params, start, domain=deployment.rules.domain)
+        scribe.add(build_deposit(0, get_address(scribe.keys[0]), 77_000_000_000))
+        batch = scribe.close_batch()
+        data = encode_post(batch.record.first, batch.record.last, 0, batch.frames)
+        receipt = await senders[SEQUENCER].send(deployment.get_address("Inbox"), data, gas=1_000_000)
+        assert receipt.ok, receipt
+        nursery.cancel_scope.cancel()
+    return deployment
+
+
+async def read_events(client: Client, deployment: Deployment) -> list[Any]:
+    """Of the claims contract, so far."""
+    head = await client.get_head()
+    headers = await client.get_headers(deployment.block, head.number)
+    claims = deployment.get_address("Claims")
+    return [(log, event) for log, event in decode_logs({claims: "Claims"}, await client.get_logs_of(headers, [claims]))]
+
+
+async def wait_for(folder: Path, client: Client, deployment: Deployment, name: str, count: int = 1) -> list[Any]:
+    """Until so many events of that name are there."""
+    try:
+        with trio.fail_after(60):
+            while True:
+                found = [item for item in await read_events(client, deployment) if type(item[1]).__name__ == name]
+                if len(found) >= count:
+                    return found
+                await trio.sleep(0.1)
+    except trio.TooSlowError:
+        raise AssertionError(f"no {name}: {(folder / 'log').read_text()[-4000:]}") from None
+
+
+async def test_daemons__lie_against_truth_with_a_kill_between__truth_is_final(tmp_path: Path) -> None:
+    with run_process("--block-time", "0.2", "--speed", "8") as announced:
+        url = announced["url"]
+        async with Provider(url) as provider:
+            client = Client(provider)
+            deployment = await set_up(client, "minimal")
+            file = tmp_path / "deployment.json"
+            save_deployment(file, deployment)
+            lines = ('steps = "tests.challenger.villain_steps:STEPS"', "claim_if_missing = true")
+            villain = write_config(tmp_path / "villain", url, file, VILLAIN, *lines)
+            honest = write_config(tmp_path / "honest", url, file, HONEST)
+            watcher = write_config(tmp_path / "watcher", url, file, None)
+            with run_challenger(honest) as process, run_challenger(villain):
+                ((_, wrong), _) = await wait_for(honest, client, deployment, "Claimed", 2)
+                process.kill()
+                with run_challenger(honest) as process:
+                    ((_, died),) = await wait_for(honest, client, deployment, "ClaimDied")
+                    assert died.claim_id == wrong.claim_id
+                    await wait_for(honest, client, deployment, "ClaimFinal")
+                    await wait_for(honest, client, deployment, "StakeWithdrawn")
+                    await wait_for(honest, client, deployment, "WorkPaid")
+                    process.send_signal(signal.SIGTERM)
+                    assert await trio.to_thread.run_sync(process.wait, 20) == 0
+            claims = [event for _, event in await read_events(client, deployment) if isinstance(event, Claimed)]
+            (right,) = [event for event in claims if event.claim_id != wrong.claim_id]
+            assert (await get_claim(client, deployment.get_address("Claims"), right.claim_id)).is_final
+            await check_costs(client, deployment)
+            with run_challenger(watcher, "--once") as process:
+                assert await trio.to_thread.run_sync(process.wait, 30) == 3
+    check_reports(honest / "data", wrong.claim_id)
+
+
+async def check_costs(client: Client, deployment: Deployment) -> None:
+    """All transactions of the dispute, both sides', on a chain that counts gas as it is counted."""
+    hashes = list(dict.fromkeys(log.tx_hash for log, _ in await read_events(client, deployment)))
+    receipts = [receipt for receipt in await client.get_receipts(hashes) if receipt is not None]
+    assert len(receipts) == len(hashes) <= MAX_TRANSACTIONS
+    assert sum(receipt.gas_used for receipt in receipts) <= MAX_GAS
+
+
+def check_reports(folder: Path, wrong: bytes) -> None:
+    """Told once, though the daemon was killed and started again."""
+    reports = [json.loads(line) for line in (folder / "reports.jsonl").read_text().splitlines()]
+    verdicts = [item["judgement"] for item in reports if item["type"] == "verdict"]
+    assert sorted(verdicts) == ["invalid", "valid"]
+    (evidence,) = [item for item in reports if item["type"] == "evidence"]
+    assert (evidence["claim_id"], evidence["death"]) == ("0x" + wrong.hex(), "step")
+    facts = evidence["facts"]
+    assert (facts["phase"], facts["operation"], facts["code"], facts["batch"]) == ("DEPOSIT", "DEPOSIT", "AUTHORITY", 0)
+    assert (facts["account"], facts["amount"]) == (0, 77_000_000_000)
+    status = json.loads((folder / "status.json").read_text())
+    assert status["claims"]["disproven"] == 1
+    assert not status["alerts"]
+
+
+@pytest.mark.parametrize(("lines", "code"), [("unknown = 1\n", "config-field"), ('[l1]\ndeployment = "nowhere.json"\n', "deployment")])
+def test_config__unusable__is_refused_with_its_code(tmp_path: Path, lines: str, code: str) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(lines)
+    process = subprocess.run([sys.executable, "-m", "challenger", "--config", str(path)], capture_output=True, check=False)
+    assert process.returncode == 2
+    assert json.loads(process.stderr)["code"] == code
+    assert process.stdout == b""
