@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from protocol.kernel import SideRisk
+from protocol.kernel import Quote, SideRisk, get_quote
 from protocol.margin import SCENARIOS, Margin, compute_initial
 from protocol.margin_fast import RiskTable
 from protocol.positions import get_lots
@@ -24,7 +24,7 @@ NO_ROW: Row = [0] * WIDTH
 
 
 class _Summary(NamedTuple):
-    """Of one account's positions; dictionaries are by underlying, also for one that is no longer held."""
+    """Of one account's positions; dictionaries are by underlying."""
 
     positions: tuple[Position, ...]
     rows: dict[int, Row]
@@ -55,7 +55,15 @@ class FastKernel:
         self._markets: Sequence[Market] = ()
         self._table = RiskTable([], ())
         self._rows: dict[int, tuple[Row, Row]] = {}  # series -> of a long and of a short lot
+        self._quotes: dict[int, Quote | None] = {}
         self._summaries: dict[int, tuple[_Summary, _Summary]] = {}  # as last seen before and after a trade
+
+    def get_quote(self, series: int, markets: Sequence[Market]) -> Quote | None:
+        """Once for each series and mark."""
+        self._see(markets)
+        if series not in self._quotes:
+            self._quotes[series] = get_quote(series, markets)
+        return self._quotes[series]
 
     def compute_margin(self, cash: int, positions: Sequence[Position], markets: Sequence[Market]) -> Margin:
         """By the rows of the markets."""
@@ -71,8 +79,7 @@ class FastKernel:
         is_bounded = (
             len(then.positions) <= MAX_POSITIONS and then.size <= MAX_ACCOUNT_LOTS and abs(get_lots(then.positions, series)) <= MAX_LOTS
         )
-        held = frozenset(of for of, count in then.counts.items() if count)
-        return SideRisk(summary.compute_margin(before.cash), then.compute_margin(after.cash), is_bounded, held)
+        return SideRisk(summary.compute_margin(before.cash), then.compute_margin(after.cash), is_bounded, then.counts)
 
     def _see(self, markets: Sequence[Market]) -> None:
         if markets is self._markets:
@@ -80,6 +87,7 @@ class FastKernel:
         self._markets = markets
         self._summaries.clear()
         self._rows.clear()
+        self._quotes.clear()
         listed = {(of, item.expiry) for of, market in enumerate(markets) for item in market.slices}
         self._table = RiskTable([item for item in self._table.series if decode_series(item)[:2] in listed], markets)
 
@@ -132,6 +140,8 @@ class FastKernel:
         else:
             shifted = [x + new * y - old * z for x, y, z in zip(total, row, was, strict=True)]
         counts = {**summary.counts, of: summary.counts.get(of, 0) + (new != 0) - (old != 0)}
+        if not counts[of]:
+            del counts[of]
         shorts = summary.shorts + (new < 0) - (old < 0)
         rows = {**summary.rows, of: shifted}
         needs = {**summary.needs, of: _compute_need(shifted)}

@@ -71,6 +71,7 @@ class Leap:
         self._view = _View(state, self.changed)
         self._pre = Preimages(())
         self._header = Header(ZERO, ZERO, 0)
+        self._signature = 0  # how many the open source's rows have taken
 
     # -- sources of rows
 
@@ -86,6 +87,7 @@ class Leap:
         self.state.put_globals(advance_clock(self.state.globals, time, self.rules.params))
         self._pre.signatures = signatures
         self._header = Header(ZERO, ZERO, 0, authority=authority, phase=Phase.FETCH)
+        self._signature = 0
 
     def append_signature(self, signature: bytes) -> None:
         """A row that is about to be applied brings one more."""
@@ -106,17 +108,18 @@ class Leap:
         if layout.phase == Phase.ORDER:
             return self._apply_order(items)
         self._pre.items = items
-        h, code = STEPS[layout.phase](self._header._replace(phase=layout.phase), self._view, self._pre, self.rules)
+        h = self._header._replace(phase=layout.phase, signature=self._signature)
+        h, code = STEPS[layout.phase](h, self._view, self._pre, self.rules)
         if h.phase == Phase.SCAN:
             self._scan()
-        self._header = h._replace(phase=Phase.FETCH)
+        self._signature = h.signature
         return code
 
     def _apply_order(self, items: tuple[int, ...]) -> Code:
-        """Of the signature count nothing is kept but the count."""
-        h = self._header
-        self._header = h._replace(signature=h.signature + 1)
-        return order.apply(self._view, items, get_signature(self._pre.signatures, h.signature), self.rules)
+        """ORDER without a header."""
+        signature = get_signature(self._pre.signatures, self._signature)
+        self._signature += 1
+        return order.apply(self._view, items, signature, self.rules)
 
     def _apply_trade(self, items: tuple[int, ...]) -> Code:
         """TERMS, MAKER, TAKER and COMMIT in one."""

@@ -20,14 +20,16 @@ def put_bit(view: View, index: int, a: Account) -> None:
     """Keeps the bitmap of the accounts that the scan visits. A flagged account stays in it: only the scan can take its flag away."""
     word = view.get_word(index >> 8)
     bit = 1 << (index & 255)
-    view.put_word(index >> 8, word | bit if a.flag or is_risky(a.cash, a.positions) else word & ~bit)
+    after = word | bit if a.flag or is_risky(a.cash, a.positions) else word & ~bit
+    if after != word:
+        view.put_word(index >> 8, after)
 
 
 def apply_trade(view: View, trade: Trade, maker: Account, taker: Account) -> None:
     """Both sides as the trade leaves them, the fee, what is filled, and the bits of both accounts. The checks are behind it."""
     lots = abs(trade.maker_lots)
     g = view.get_globals()
-    view.put_globals(g._replace(fees=g.fees + trade.fee))
+    view.put_globals(g.collect(trade.fee))
     view.put_account(trade.maker, maker)
     view.put_order(trade.maker, trade.maker_slot, view.get_order(trade.maker, trade.maker_slot).fill(lots))
     view.put_account(trade.taker, taker)

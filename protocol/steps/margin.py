@@ -2,7 +2,7 @@
 
 from protocol.codes import Code
 from protocol.machine import Preimages, next_row
-from protocol.margin import check_trade, get_slice
+from protocol.margin import check_trade
 from protocol.positions import apply_lots, get_lots
 from protocol.rules import Rules
 from protocol.series import decode_series
@@ -25,13 +25,13 @@ def compute_side(trade: Trade, a: Account, is_maker: bool) -> Account:
     return a.settle(cash, apply_lots(a.positions, trade.series, lots))
 
 
-def check_opening(series: int, a: Account, markets: tuple[Market, Market]) -> Code:
+def check_opening(series: int, a: Account, markets: tuple[Market, Market], rules: Rules) -> Code:
     """A position is opened only at a strike between a tenth of the forward and ten times it; closing is always possible."""
     if get_lots(a.positions, series):
         return Code.OK
-    underlying, expiry, strike, _ = decode_series(series)
-    item = get_slice(markets[underlying], expiry)
-    if item is None or 10 * strike < item.forward or strike > 10 * item.forward:
+    strike = decode_series(series).strike
+    quote = rules.kernel.get_quote(series, markets)
+    if quote is None or 10 * strike < quote.slice.forward or strike > 10 * quote.slice.forward:
         return Code.STRIKE
     return Code.OK
 
@@ -46,7 +46,7 @@ def check(view: View, trade: Trade, is_maker: bool, rules: Rules) -> tuple[Accou
     # COMPUTE
     after = compute_side(trade, a, is_maker)
     # CHECK
-    code = check_opening(trade.series, a, markets)
+    code = check_opening(trade.series, a, markets, rules)
     if code != Code.OK:
         return after, code
     risk = rules.kernel.compute_side(index, a, after, trade.series, markets)

@@ -2,12 +2,11 @@
 
 from protocol.codes import Code
 from protocol.fixed_point import div_up
+from protocol.kernel import Quote
 from protocol.machine import Preimages, next_row
-from protocol.margin import compute_mark, get_slice
 from protocol.rules import Rules
-from protocol.series import UNDERLYING_SHIFT, decode_series
 from protocol.state import View
-from protocol.types import LOTS_PER_UNIT, Account, Header, Market, Order, Phase, Slice, Trade, compute_trade_hash
+from protocol.types import LOTS_PER_UNIT, Account, Header, Order, Phase, Trade, compute_trade_hash
 
 ARGUMENTS = ("uint256[]",)  # items
 TOUCHES = ("globals", "markets", "account", "order", "account", "order")
@@ -46,20 +45,16 @@ def check_orders(m: Order, t: Order, maker: Account, taker: Account, lots: int, 
     return Code.OK
 
 
-def check_price(series: int, price: int, market: Market, clock: int) -> Code:
+def check_price(quote: Quote | None, price: int, clock: int) -> Code:
     """Listed, not expired, and |price - mark| <= 5 % of the mark + 0.5 % of the forward, per unit; exact, without a division."""
-    item = get_slice(market, decode_series(series).expiry)
-    mark = compute_mark(series, market)
-    if item is None or mark is None or clock >= item.expiry:
+    if quote is None or clock >= quote.slice.expiry:
         return Code.SERIES
-    forward = item.forward
-    if 1_000 * abs(price * LOTS_PER_UNIT - mark) > 50 * mark + 5 * forward:
+    if 1_000 * abs(price * LOTS_PER_UNIT - quote.mark) > 50 * quote.mark + 5 * quote.slice.forward:
         return Code.BAND
     return Code.OK
 
 
-def _compute_trade(items: tuple[int, ...], m: Order, item: Slice | None) -> Trade:
-    forward = item.forward if item else 0
+def _compute_trade(items: tuple[int, ...], m: Order, forward: int) -> Trade:
     _, maker, maker_slot, taker, taker_slot, lots = items
     maker_lots = lots if m.is_buy else -lots
     return Trade(maker, maker_slot, taker, taker_slot, m.series, maker_lots, m.price, compute_fee(forward, m.price, lots))
@@ -85,12 +80,12 @@ def compute_terms(view: View, items: tuple[int, ...], rules: Rules) -> tuple[Tra
     code = check_orders(m, t, maker, taker, lots, g.clock)
     if code != Code.OK:
         return None, code
-    market = markets[m.series >> UNDERLYING_SHIFT]
-    code = check_price(m.series, m.price, market, g.clock)
-    if code != Code.OK:
+    quote = rules.kernel.get_quote(m.series, markets)
+    code = check_price(quote, m.price, g.clock)
+    if quote is None or code != Code.OK:
         return None, code
     # COMPUTE
-    return _compute_trade(items, m, get_slice(market, decode_series(m.series).expiry)), Code.OK
+    return _compute_trade(items, m, quote.slice.forward), Code.OK
 
 
 def step(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, Code]:
