@@ -23,6 +23,7 @@ MAX_ROWS: constant(uint256) = 1024  # bytes of one message
 FRAME_HEAD: constant(uint256) = 12  # bytes: time 8, length of the data 2, number of signatures 2
 FIRST_FRAME: constant(uint256) = 4 + 4 * 32
 MAX_DEPTH: constant(uint256) = 16
+QUEUE_SHARE: constant(uint256) = 4  # a 16th of an epoch's places are `post_queue`'s: else a sequencer could fill it and lock the queue out
 VAULT_AUTHORITY: constant(uint256) = 1
 MESSAGE_FEE: constant(uint256) = 10**15  # wei, times the messages that wait
 
@@ -102,6 +103,8 @@ def post(first: uint256, last: uint256, message_count: uint256, frame_count: uin
     assert first <= last and last <= block.timestamp, "inbox: last out of range"
     assert first + HEADER_WINDOW_S >= block.timestamp and first >= self.last_time, "inbox: first out of range"
     assert message_count + frame_count != 0, "inbox: empty batch"
+    places: uint256 = 1 << BATCH_DEPTH
+    assert self._counts[block.timestamp // EPOCH_S] < places - (places >> QUEUE_SHARE), "inbox: the epoch is full"
     # COMPUTE
     digests: DynArray[bytes32, MAX_FRAMES] = []
     offset: uint256 = FIRST_FRAME
