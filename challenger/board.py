@@ -86,7 +86,7 @@ class Board:
     proven: Mapping[bytes, bytes]
     tips: Mapping[bytes, bytes]  # stake -> the claim that it sits on
     work: Mapping[tuple[bytes, int], int]  # (claim, worker) -> wei
-    epochs: Mapping[int, Epoch]  # ascending
+    epochs: dict[int, Epoch]  # ascending
 
     @property
     def now(self) -> int:
@@ -102,10 +102,6 @@ class Board:
         low, high = min(a, b), max(a, b)
         duel = self.duels.get((low, high)) or open_duel(self.positions[self.claims[a].position].close)
         return duel if a == low else flip(duel)
-
-    def get_over_epochs(self) -> list[int]:
-        """Non-empty ones that are over, ascending."""
-        return [epoch for epoch in self.epochs if epoch < self.now // self.params.epoch_s]
 
 
 def compute_genesis(root: bytes) -> bytes:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from challenger.board import Board, Epoch, Position, Status
+from challenger.board import Board, Position, Status
 from challenger.events import TraceEpoch
 from challenger.evidence import Truth
 from protocol.keccak import encode_word, keccak
@@ -32,14 +32,26 @@ def compute_claim_id(position: bytes, epoch: int, truth: Truth) -> bytes:
     return keccak(position + encode_word(epoch) + truth.post_root + truth.history)
 
 
-def compute_links(board: Board, truths: Mapping[bytes, Truth], now: int) -> tuple[Link, ...]:
-    """From the first epoch to the first whose right claim is not there, or is dead, or is not known yet."""
+@dataclass(frozen=True)
+class Base:
+    """A right claim that is final, with all before it: where the path may as well start."""
+
+    epoch: int
+    claim_id: bytes
+
+
+def compute_links(board: Board, truths: Mapping[bytes, Truth], now: int, base: Base | None = None) -> tuple[Link, ...]:
+    """From the first epoch after `base` to the first whose right claim is not there, or is dead, or is not known yet."""
     links: list[Link] = []
-    parent = board.genesis
-    for number in _get_over(board, now):
-        epoch = board.epochs[number]
+    start, parent = 0, board.genesis
+    found = board.claims.get(base.claim_id) if base else None
+    if base is not None and found is not None and found.status == Status.FINAL:
+        start, parent = base.epoch, base.claim_id
+    for number, epoch in board.epochs.items():
+        if number <= start:
+            continue
         truth = truths.get(epoch.key)
-        if truth is None:
+        if truth is None or number >= now // board.params.epoch_s:
             break
         position_id = board.current.get(parent, parent)
         claim_id = compute_claim_id(position_id, number, truth)
@@ -53,14 +65,12 @@ def compute_links(board: Board, truths: Mapping[bytes, Truth], now: int) -> tupl
 
 
 def find_untraced(board: Board, truths: Mapping[bytes, Truth], now: int) -> TraceEpoch | None:
-    """The next epoch to run: one at a time, since each starts where the one before ends."""
-    for number in _get_over(board, now):
-        epoch: Epoch = board.epochs[number]
-        if epoch.key not in truths:
-            return TraceEpoch(epoch.key, epoch.parent, number, epoch.records)
-    return None
-
-
-def _get_over(board: Board, now: int) -> list[int]:
-    """Non-empty epochs that are over, ascending."""
-    return [epoch for epoch in board.epochs if epoch < now // board.params.epoch_s]
+    """The next epoch to run: one at a time, since each starts where the one before ends. All before a traced one are traced."""
+    found = None
+    for number, epoch in reversed(board.epochs.items()):
+        if number >= now // board.params.epoch_s:
+            continue
+        if epoch.key in truths:
+            break
+        found = TraceEpoch(epoch.key, epoch.parent, number, epoch.records)
+    return found

@@ -11,7 +11,7 @@ from itertools import pairwise
 from challenger.board import Board, Status, apply_block
 from challenger.claims import plan_claims
 from challenger.duels import plan_duels
-from challenger.epochs import Link, compute_links, find_untraced
+from challenger.epochs import Base, Link, compute_links, find_untraced
 from challenger.events import (
     BlockSeen,
     BlockUndone,
@@ -98,7 +98,7 @@ def _settle(state: Challenger, name: str, hold: int) -> Challenger:
 
 def _mute_past(state: Challenger) -> Challenger:
     """What was decided before we came is not traced again only to be told."""
-    links = compute_links(state.board, state.truths, state.board.now)
+    links = compute_links(state.board, state.truths, state.board.now)  # all of it
     past = {("evidence", dead) for link in links if link.status == Status.FINAL for dead in get_refuted(state.board, link)}
     return replace(state, told=state.told | past)
 
@@ -106,13 +106,13 @@ def _mute_past(state: Challenger) -> Challenger:
 def _decide(state: Challenger) -> tuple[Challenger, list[Effect]]:
     board, now = state.board, state.board.now
     state, effects = _ask_basics(state)
-    links = compute_links(board, state.truths, now)
+    if not state.is_live:
+        return state, effects  # the past is read fast; what it means is told once it has been read
+    links = compute_links(board, state.truths, now, state.base)
     confirmed = state.confirmed
-    deep = links if confirmed is board else compute_links(confirmed, state.truths, now)
+    deep = links if confirmed is board else compute_links(confirmed, state.truths, now, state.base)
     state, told = _report(state, confirmed, deep, now)
     effects += told
-    if not state.is_live:
-        return state, effects
     settled = {task.name for task in plan(state, confirmed, deep, now)}
     for task in plan(state, board, links, now):
         if isinstance(task.need, TraceReveal | TraceStep):
@@ -157,8 +157,6 @@ def _report(state: Challenger, board: Board, links: tuple[Link, ...], now: int) 
     verdicts = judge_claims(state, board, links)
     state = replace(state, verdicts={**state.verdicts, **{item.claim_id: item.judgement for item in verdicts}})
     state, effects = _tell(state, verdicts)
-    if not state.is_live:
-        return state, effects
     for item in collect_evidence(state, board, links):
         if isinstance(item, Task):
             assert isinstance(item.need, TraceStep), "evidence asks for steps only"
@@ -194,17 +192,22 @@ def _tell(state: Challenger, items: list[Verdict] | list[Evidence] | list[Alert]
 
 
 def _prune(state: Challenger, effects: list[Effect], links: tuple[Link, ...]) -> tuple[Challenger, list[Effect]]:
-    """An epoch whose child is final cannot be asked for again, once all is told about it."""
+    """The path starts later when an epoch's child is final, all is told about it and nothing of ours is left in it."""
     for link, child in pairwise(links):
-        mark = ("forgotten", link.key)
-        if child.status != Status.FINAL or mark in state.told:
-            continue
-        if all(("evidence", dead) in state.told for dead in get_refuted(state.board, link)):
-            state = replace(
-                state,
-                told=state.told | {mark},
-                reveals={place: nodes for place, nodes in state.reveals.items() if place[0] != link.key},
-                steps={place: proof for place, proof in state.steps.items() if place[0] != link.key},
-            )
-            effects.append(ForgetEpoch(link.key))
+        if child.status != Status.FINAL or _is_open(state, link):
+            break
+        state = replace(
+            state,
+            base=Base(link.epoch, link.claim_id),
+            reveals={place: nodes for place, nodes in state.reveals.items() if place[0] != link.key},
+            steps={place: proof for place, proof in state.steps.items() if place[0] != link.key},
+        )
+        effects.append(ForgetEpoch(link.key))
     return state, effects
+
+
+def _is_open(state: Challenger, link: Link) -> bool:
+    me, board = state.settings.me, state.board
+    untold = any(("evidence", dead) not in state.told for dead in get_refuted(board, link))
+    mine = any(tip == link.claim_id and state.owners.get(stake, me) == me for stake, tip in board.tips.items())
+    return untold or (me is not None and (mine or (link.claim_id, me) in board.work))

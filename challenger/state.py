@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from challenger.board import Board, create_board
+from challenger.epochs import Base
 from challenger.events import Action, TraceReveal, TraceStep
 from challenger.evidence import Judgement, StepProof, Truth
 from l1.shapes import Malformed
@@ -59,6 +60,7 @@ class Challenger:
     holds: Mapping[str, int] = field(default_factory=dict)  # name -> block before which it is not tried again
     verdicts: Mapping[bytes, Judgement] = field(default_factory=dict)
     told: frozenset[object] = frozenset()  # reports that were made
+    base: Base | None = None  # nothing is left to be done before it
 
     @property
     def board(self) -> Board:

@@ -10,7 +10,9 @@ from challenger.events import (
     CaughtUp,
     Effect,
     EpochTraced,
+    EpochUnavailable,
     Event,
+    ForgetEpoch,
     MoveConfirmed,
     MoveFailed,
     ReadStake,
@@ -79,6 +81,8 @@ class Party:
         self.sent: list[Send] = []
         self.reports: list[Verdict | Evidence | Alert] = []
         self.waiting: list[Send] = []
+        self.unread: list[Effect] = []
+        self.forgotten: list[bytes] = []
         self.catch_up()
         if live:
             self.feed(CaughtUp())
@@ -94,6 +98,9 @@ class Party:
             case Send():
                 self.sent.append(effect)
                 self.waiting.append(effect)
+            case TraceEpoch(key, _, epoch, records) if not all(record in self.world.batches for record in records):
+                self.unread.append(effect)
+                self.feed(EpochUnavailable(key, epoch, "no data"))
             case TraceEpoch(key, parent, _, records):
                 truth = self.tracer.trace(key, parent, [self.world.batches[record] for record in records])
                 self.feed(EpochTraced(key, truth))
@@ -106,8 +113,15 @@ class Party:
                 self.feed(StakeRead(stake_id, int(owner, 16)))
             case Report(item):
                 self.reports.append(item)
-            case _:
-                self.tracer.forget(effect.key)
+            case ForgetEpoch(key):
+                self.forgotten.append(key)
+                self.tracer.forget(key)
+
+    def retry(self) -> None:
+        """What could not be had before."""
+        unread, self.unread = self.unread, []
+        for effect in unread:
+            self.perform(effect)
 
     def catch_up(self) -> None:
         """All blocks up to the newest."""

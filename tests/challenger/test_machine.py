@@ -7,6 +7,7 @@ from challenger.evidence import Alert, AlertCode, Death, Evidence, Judgement, Ve
 from protocol.keccak import ZERO
 from sim.villains.lies import LIES
 from tests.challenger.driver import Party, Villain, World, play
+from tests.contracts.world import Commitment
 
 ALICE, CAROL = 0xA11CE, 0xCA401
 
@@ -155,13 +156,11 @@ def test_divergence__at_the_edges__is_proven(place: str) -> None:
 class Forged:
     """A history of any leaves at all."""
 
-    def __init__(self, leaves: list[bytes], world: World) -> None:
-        from tests.contracts.world import Commitment
-
+    def __init__(self, leaves: list[bytes], world: World, post_root: bytes | None = None) -> None:
         self.world = world
         self.tree = Commitment(leaves, world.court.params.history_height)
         last = (1 << self.tree.height) - 1
-        root = world.truth.machine.header.state
+        root = post_root or world.truth.machine.header.state
         self.args = (root, self.tree.root, self.tree.get_reveal(0, 0), self.tree.prove_leaf(last))
 
     def answer(self, mine: bytes, other: bytes) -> None:
@@ -281,3 +280,70 @@ def test_stuck_position__deadline_passes__is_reopened_and_claimed_again() -> Non
     assert [type(send.action) for send in alice.sent][:2] == [Reopen, PostClaim]
     again = world.court.get_position(world.court.genesis)
     assert (again.generation, again.count) == (1, 1)
+
+
+def test_data_unavailable__wrong_claim_or_not__nothing_is_sent() -> None:
+    world = World()
+    world.lie()
+    batches, world.batches = world.batches, {}
+    alice = Party(world, ALICE)
+    verdicts = alice.get_reports(Verdict)
+    assert [(item.epoch, item.judgement) for item in verdicts] == [(world.epoch, Judgement.UNAVAILABLE)]
+    assert not alice.sent
+    world.batches = batches
+    alice.retry()
+    assert [type(send.action) for send in alice.sent] == [PostClaim]
+    assert alice.get_reports(Verdict)[-1].judgement == Judgement.INVALID
+
+
+def test_two_liars__one_step__is_proven_once_and_cited_after() -> None:
+    world = World()
+    first = world.lie()
+    leaves = [world.false.get_leaf(i) for i in range(world.false.steps + 1)]
+    forged = Forged([*leaves, leaves[3], leaves[-1]], world, world.false.machine.header.state)
+    court = world.court
+    second = court.transact(0xBAD, "Claims", "claim", court.genesis, world.epoch, *forged.args, ZERO, value=court.params.stake_wei).value
+    alice = Party(world, ALICE)
+    villain = Villain(world, first)
+    for _ in range(12):
+        play(world, [alice], villain, turns=1)
+        right = next((c.id for c in alice.state.board.claims.values() if c.history == world.truth.root), None)
+        if right is not None and court.call("Claims", "is_alive", second):
+            forged.answer(second, right)
+    proofs = [send.action for send in alice.sent if isinstance(send.action, Prove)]
+    assert not court.call("Claims", "is_alive", first)
+    assert not court.call("Claims", "is_alive", second)
+    assert len(proofs) == 2
+    assert len({item.claim_id for item in alice.get_reports(Evidence)}) == 2
+    pass_close(world)
+    play(world, [alice], turns=6)
+    assert court.call("Claims", "is_final", get_winner(world))
+
+
+def test_many_epochs__final_and_paid__are_forgotten() -> None:
+    world = World()
+    alice = Party(world, ALICE, claim_if_missing=True)
+    for _ in range(4):
+        play(world, [alice], turns=2)
+        world.scribe.clock = world.court.now
+        world.scribe.cancel(0)
+        world.post([world.scribe.close_batch()])
+    play(world, [alice], turns=60)
+    assert sum(isinstance(send.action, PostClaim) for send in alice.sent) == 5
+    assert sum(isinstance(send.action, Finalize) for send in alice.sent) == 5
+    assert alice.state.base is not None
+    assert len(alice.forgotten) == 4
+    assert all(isinstance(send.action, PostClaim) and send.action.stake_from != ZERO for send in alice.sent[1:2])
+
+
+def test_catch_up__old_dispute__is_judged_without_being_fought_again() -> None:
+    world = World()
+    wrong = world.lie()
+    alice = Party(world, ALICE)
+    play(world, [alice], Villain(world, wrong), turns=12)
+    pass_close(world)
+    play(world, [alice], turns=6)
+    late = Party(world, CAROL, claim_if_missing=True)
+    assert not late.sent
+    assert {item.judgement for item in late.get_reports(Verdict)} == {Judgement.VALID, Judgement.INVALID}
+    assert not late.get_reports(Alert)

@@ -112,7 +112,7 @@ async def test_daemons__lie_against_truth_with_a_kill_between__truth_is_final(tm
         url = announced["url"]
         async with Provider(url) as provider:
             client = Client(provider)
-            deployment = await set_up(client, "minimal")
+            deployment = await set_up(client, "devnet")
             file = tmp_path / "deployment.json"
             save_deployment(file, deployment)
             lines = ('steps = "tests.challenger.villain_steps:STEPS"', "claim_if_missing = true")

@@ -1,0 +1,44 @@
+"""The tracing process answers what the tracer answers; and it does not outlive its usefulness."""
+
+import pytest
+
+from challenger.tracer import Tracer
+from challenger.worker import WorkerDied, start_tracer
+from protocol.history import History
+from protocol.keccak import ZERO, keccak
+from protocol.params import MINIMAL
+from protocol.state import State
+from protocol.trace import Machine
+from sim.baits import make_epoch
+from sim.villains.lies import Bait
+
+KEY, NEXT = keccak(b"first"), keccak(b"second")
+
+
+async def test_worker__same_questions__same_answers_until_it_is_killed() -> None:
+    scribe, batches = make_epoch(MINIMAL, Bait.DEPOSIT)
+    local, remote = Tracer(scribe.rules), await start_tracer(scribe.rules)
+    try:
+        truth = local.trace(KEY, ZERO, batches)
+        assert await remote.trace(KEY, ZERO, batches) == truth
+        scribe.cancel(0)
+        later = [scribe.close_batch()]
+        assert await remote.leap(NEXT, KEY, later) == local.leap(NEXT, KEY, later)
+        for step in (0, 1, truth.steps, truth.steps + 1):
+            assert await remote.prove_step(KEY, step) == local.prove_step(KEY, step)
+        assert await remote.get_reveal(NEXT, 8, 0) == local.get_reveal(NEXT, 8, 0)
+        await remote.forget(NEXT)
+    finally:
+        await remote.close()
+    with pytest.raises(WorkerDied):
+        await remote.get_reveal(KEY, 8, 0)
+
+
+def test_tracer__leapt_epoch__has_the_history_of_a_traced_one() -> None:
+    scribe, batches = make_epoch(MINIMAL)
+    tracer = Tracer(scribe.rules)
+    history = History(Machine(State(MINIMAL), batches, scribe.rules))
+    assert tracer.leap(KEY, ZERO, batches) == history.machine.header.state
+    assert list(tracer.get_reveal(KEY, 16, 0)) == history.get_reveal(16, 0)
+    proof = tracer.prove_step(KEY, 3)
+    assert (proof.leaf_before, proof.leaf_after) == (history.get_leaf(2), history.get_leaf(3))
