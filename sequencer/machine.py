@@ -231,14 +231,21 @@ class Machine:
         for at, message in enumerate(event.messages, start=event.start):
             if self.engine.queue.setdefault(at, message) != message and at >= self.base.consumed:
                 raise Fault(f"message {at} has changed without being undone")
-        self.engine.consume(event.now)
+        self._consume(event.now)
+
+    def _consume(self, now: int) -> None:
+        """What L1 forces may cancel orders."""
+        consumed = self.engine.consumed
+        self.engine.consume(now)
+        if self.engine.consumed != consumed:
+            self._effects += self.matcher.remove_dead()
 
     def _apply_clock(self, now: int) -> None:
         self._effects += [
             Publish(OrderRemoved(order.account, order.nonce, order.series, order.left, Code.EXPIRED, REASONS[Code.EXPIRED]))
             for order in self.matcher.pop_expired(now)
         ]
-        self.engine.consume(now)
+        self._consume(now)
 
     # -- batches
 

@@ -16,7 +16,7 @@ from protocol.signing import compute_order_digest
 from protocol.steps import margin
 from protocol.steps.order import check_terms
 from protocol.steps.terms import compute_fee
-from protocol.types import UNDERLYINGS, Order, Trade
+from protocol.types import Order, Trade
 from sequencer.book import Book, OrderKey, Resting
 from sequencer.engine import Engine, Row
 from sequencer.events import IMMEDIATE, POST_ONLY, Effect, Fill, OrderPlaced, OrderReceived, OrderRemoved, Publish, Refusal, Refused, Reply
@@ -126,10 +126,12 @@ class Matcher:
 
     def place(self, event: OrderReceived) -> list[Effect]:
         """Checks, matches, rests; the reply comes first."""
-        refused = self._check(event)
+        if decode_series(event.series).strike % STRIKE_UNIT or event.signer == 0:
+            return [Reply(event.request, _refuse(Code.SIGNATURE if event.signer == 0 else Code.SERIES))]
+        taker = _build(event)
+        refused = self._check(event, taker.row)
         if refused is not None:
             return [Reply(event.request, refused)]
-        taker = self._build(event)
         place = event.account, event.nonce & (self.rules.params.order_slots - 1)
         floor = self._floors.get(place)
         self._remember(event, taker)
@@ -152,24 +154,6 @@ class Matcher:
         reply = Reply(event.request, OrderPlaced(*key, left, tuple(fills), code, reason))
         return [reply, *(Publish(fill) for fill in fills), *effects]
 
-    def _build(self, event: OrderReceived) -> Resting:
-        row = build_order(event.account, event.series, event.is_buy, event.price, event.lots, event.nonce, event.valid_until)
-        return Resting(
-            account=event.account,
-            nonce=event.nonce,
-            owner=event.signer,
-            series=event.series,
-            is_buy=event.is_buy,
-            price=event.price,
-            lots=event.lots,
-            left=event.lots,
-            generation=event.generation,
-            valid_until=event.valid_until,
-            row=row,
-            signature=event.signature,
-            created=event.now,
-        )
-
     def _remember(self, event: OrderReceived, order: Resting) -> None:
         """So that the rules need not recover the signer again."""
         underlying, expiry, strike, is_call = decode_series(event.series)
@@ -180,7 +164,7 @@ class Matcher:
         slot = event.nonce & (self.rules.params.order_slots - 1)
         self._floors[event.account, slot] = event.nonce
 
-    def _check(self, event: OrderReceived) -> Refused | None:
+    def _check(self, event: OrderReceived, row: tuple[int, ...]) -> Refused | None:
         """All that can be known before it fills. Margin is checked by the rules, at each fill."""
         state = self.engine.state
         if event.account >= state.globals.accounts:
@@ -188,20 +172,16 @@ class Matcher:
         account = state.get_account(event.account)
         if event.generation != account.generation:
             return _refuse(Code.GENERATION)
-        if event.signer == 0 or event.signer != account.owner:
+        if event.signer != account.owner:
             return _refuse(Code.SIGNATURE)
-        underlying, expiry, strike, _ = decode_series(event.series)
-        if strike % STRIKE_UNIT or underlying >= len(UNDERLYINGS):
-            return _refuse(Code.SERIES)
         slot = event.nonce & (self.rules.params.order_slots - 1)
         floor = Order(nonce=self.get_floor(event.account, slot))
         now = max(event.now, self.engine.last_time)
-        row = build_order(event.account, event.series, event.is_buy, event.price, event.lots, event.nonce, event.valid_until)
         code = check_terms(row, state.globals._replace(clock=max(now, state.globals.clock)), floor)
         if code != Code.OK:
             return _refuse(code)
-        item = get_slice(state.markets[underlying], expiry)
-        if item is None or now >= expiry:
+        underlying, expiry, _, _ = decode_series(event.series)
+        if get_slice(state.markets[underlying], expiry) is None or now >= expiry:
             return _refuse(Code.SERIES)
         slots = self.rules.params.order_slots
         if any(nonce % slots == slot for nonce in self.book.by_account.get(event.account, ())):
@@ -281,6 +261,26 @@ class Matcher:
 
 def _refuse(code: Code) -> Refused:
     return Refused(code, REASONS[code])
+
+
+def _build(event: OrderReceived) -> Resting:
+    """With its row as it will be posted."""
+    row = build_order(event.account, event.series, event.is_buy, event.price, event.lots, event.nonce, event.valid_until)
+    return Resting(
+        account=event.account,
+        nonce=event.nonce,
+        owner=event.signer,
+        series=event.series,
+        is_buy=event.is_buy,
+        price=event.price,
+        lots=event.lots,
+        left=event.lots,
+        generation=event.generation,
+        valid_until=event.valid_until,
+        row=row,
+        signature=event.signature,
+        created=event.now,
+    )
 
 
 def _is_crossing(is_buy: int, limit: int, price: int) -> bool:
