@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from protocol.kernel import Quote, SideRisk, get_quote
-from protocol.margin import SCENARIOS, Margin, compute_initial
+from protocol.margin import SCENARIOS, Margin, compute_initial, get_risk
 from protocol.margin_fast import RiskTable
 from protocol.positions import get_lots
 from protocol.series import UNDERLYING_SHIFT, decode_series
@@ -82,23 +82,28 @@ class FastKernel:
         return SideRisk(summary.compute_margin(before.cash), then.compute_margin(after.cash), is_bounded, then.counts)
 
     def _see(self, markets: Sequence[Market]) -> None:
+        """Reprices every listed series that was seen, in one call."""
         if markets is self._markets:
             return
         self._markets = markets
         self._summaries.clear()
-        self._rows.clear()
         self._quotes.clear()
         listed = {(of, item.expiry) for of, market in enumerate(markets) for item in market.slices}
-        self._table = RiskTable([item for item in self._table.series if decode_series(item)[:2] in listed], markets)
+        seen = {*self._table.rows, *self._rows}
+        self._table = RiskTable([item for item in seen if decode_series(item)[:2] in listed], markets)
+        self._rows.clear()
 
     def _get_rows(self, series: int) -> tuple[Row, Row]:
         found = self._rows.get(series)
         if found is None:
-            if series not in self._table.rows:
-                self._table.extend([series])
-            row = 2 * self._table.rows[series]
-            long, short = self._table.values[row : row + 2, :WIDTH].tolist()
-            found = self._rows[series] = (long, short)
+            at = self._table.rows.get(series)
+            if at is None:  # first seen since the mark: one series is priced faster by the reference than by arrays
+                risk = get_risk(series, self._markets)
+                found = [*risk.changes, risk.down, 0], [*risk.changes, risk.up, -risk.minimum]
+            else:
+                long, short = self._table.values[2 * at : 2 * at + 2, :WIDTH].tolist()
+                found = long, short
+            self._rows[series] = found
         return found
 
     def _get_summary(self, index: int, positions: tuple[Position, ...]) -> _Summary:
@@ -110,23 +115,28 @@ class FastKernel:
     def _summarize(self, positions: tuple[Position, ...]) -> _Summary:
         rows: dict[int, Row] = {}
         counts: dict[int, int] = {}
-        table = self._table
-        unknown = [series for series, _ in positions if series not in table.rows]
-        if unknown:
-            table.extend(unknown)
-        index = [2 * table.rows[series] + (lots < 0) for series, lots in positions]
-        held = [lots for _, lots in positions]
         start = 0
         while start < len(positions):
             of = positions[start][0] >> UNDERLYING_SHIFT
             end = bisect_left(positions, ((of + 1) << UNDERLYING_SHIFT,), start)
-            sums = np.array(held[start:end], dtype=np.int64) @ table.values[index[start:end]]
-            rows[of] = sums[:WIDTH].tolist()
+            rows[of] = self._sum(positions[start:end])
             counts[of] = end - start
             start = end
         needs = {of: _compute_need(row) for of, row in rows.items()}
-        shorts = sum(lots < 0 for lots in held)
-        return _Summary(positions, rows, needs, counts, shorts, sum(map(abs, held)))
+        shorts = sum(lots < 0 for _, lots in positions)
+        return _Summary(positions, rows, needs, counts, shorts, sum(abs(lots) for _, lots in positions))
+
+    def _sum(self, positions: tuple[Position, ...]) -> Row:
+        """Of one underlying: rows of the table gathered, rows that it does not have added one by one."""
+        known = self._table.rows
+        index = [2 * known[series] + (lots < 0) for series, lots in positions if series in known]
+        held = [lots for series, lots in positions if series in known]
+        total: Row = (np.array(held, dtype=np.int64) @ self._table.values[index])[:WIDTH].tolist() if held else NO_ROW
+        for series, lots in positions:
+            if series not in known:
+                row = self._get_rows(series)[lots < 0]
+                total = [x + lots * y for x, y in zip(total, row, strict=True)]
+        return total
 
     def _shift(self, summary: _Summary, positions: tuple[Position, ...], series: int) -> _Summary:
         old, new = get_lots(summary.positions, series), get_lots(positions, series)
