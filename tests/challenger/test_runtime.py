@@ -12,13 +12,19 @@ from typing import Any
 import pytest
 import trio
 
+from challenger.config import ChallengerConfig
+from challenger.runtime import build_settings
+from challenger.session import Session, Surroundings
+from challenger.sink import Sink
 from l1.client import Client
-from l1.contracts import Claimed, decode_logs, encode_post, get_claim
+from l1.contracts import Claimed, decode_logs, encode_post, get_claim, read
 from l1.deploy import Deployment, Plan, deploy, save_deployment
 from l1.keys import derive_dev_keys, save_dev_key
-from l1.provider import Provider
-from l1.sender import MemoryJournal, Sender
+from l1.provider import Provider, Unavailable
+from l1.sender import MemoryJournal, Sender, ignore_log
 from l1.sender_queue import Policy
+from node.config import load_config
+from node.store import Items
 from protocol.operations import build_deposit
 from protocol.params import PRESETS
 from sim.court import get_oracles
@@ -120,11 +126,12 @@ async def test_daemons__lie_against_truth_with_a_kill_between__truth_is_final(tm
             honest = write_config(tmp_path / "honest", url, file, HONEST)
             watcher = write_config(tmp_path / "watcher", url, file, None)
             with run_challenger(honest) as process, run_challenger(villain):
-                ((_, wrong), _) = await wait_for(honest, client, deployment, "Claimed", 2)
+                await wait_for(honest, client, deployment, "Claimed", 2)
+                await provider.request("anvil_reorg", [2, [], False])  # what was in the last two blocks is gone
+                await wait_for(honest, client, deployment, "Descended")
                 process.kill()
                 with run_challenger(honest) as process:
-                    ((_, died),) = await wait_for(honest, client, deployment, "ClaimDied")
-                    assert died.claim_id == wrong.claim_id
+                    ((_, wrong),) = await wait_for(honest, client, deployment, "ClaimDied")
                     await wait_for(honest, client, deployment, "ClaimFinal")
                     await wait_for(honest, client, deployment, "StakeWithdrawn")
                     await wait_for(honest, client, deployment, "WorkPaid")
@@ -132,11 +139,35 @@ async def test_daemons__lie_against_truth_with_a_kill_between__truth_is_final(tm
                     assert await trio.to_thread.run_sync(process.wait, 20) == 0
             claims = [event for _, event in await read_events(client, deployment) if isinstance(event, Claimed)]
             (right,) = [event for event in claims if event.claim_id != wrong.claim_id]
+            owner, _ = await read(client, "Claims", deployment.get_address("Claims"), "stakes", (wrong.claim_id,))
+            assert owner == int.from_bytes(VILLAIN.address, "big")
             assert (await get_claim(client, deployment.get_address("Claims"), right.claim_id)).is_final
             await check_costs(client, deployment)
+            await check_blind(client, deployment, watcher)
             with run_challenger(watcher, "--once") as process:
                 assert await trio.to_thread.run_sync(process.wait, 30) == 3
     check_reports(honest / "data", wrong.claim_id)
+
+
+class BlindClient(Client):
+    """An endpoint that keeps the batches to itself."""
+
+    async def get_input(self, tx_hash: bytes) -> bytes:
+        raise Unavailable("no transaction")
+
+
+async def check_blind(client: Client, deployment: Deployment, folder: Path) -> None:
+    """Without the data nothing is said about any claim."""
+    config = load_config(folder / "config.toml", ChallengerConfig)
+    items = Items(folder / "blind.db")
+    sink = Sink(folder, items, ignore_log)
+    blind = BlindClient(client.provider)
+    around = Surroundings(config, deployment, build_settings(config, deployment, None), blind, None, items, sink, ignore_log)
+    with trio.fail_after(30):
+        await Session(around, once=True).run()
+    items.close()
+    (report,) = [json.loads(line) for line in (folder / "reports.jsonl").read_text().splitlines()]
+    assert (report["type"], report["judgement"], report["claim_id"]) == ("verdict", "unavailable", "0x")
 
 
 async def check_costs(client: Client, deployment: Deployment) -> None:
