@@ -20,7 +20,7 @@ from protocol.series import decode_series
 from protocol.types import UNDERLYINGS
 from sequencer import rpc, views
 from sequencer.desk import Desk
-from sequencer.events import BatchClosed, BatchLanded, Fill, Lapsed, MarkApplied, News, OrderRemoved
+from sequencer.events import BatchClosed, BatchLanded, Fill, Lapsed, MarkApplied, News, OrderRemoved, Refusal
 from sequencer.methods import Identity, Methods, Submission, render_fill
 from sequencer.rpc import ApiError
 from sequencer.verify import Verifiers
@@ -179,6 +179,10 @@ class Api:
         """Replaces each submission by its answer or its error."""
         places = [at for at, value in enumerate(values) if isinstance(value, Submission)]
         if not places:
+            return
+        if self.desk.is_busy:
+            for at in places:
+                values[at] = ApiError(Refusal.UNAVAILABLE, "the sequencer is at its limit: try again")
             return
         submissions: list[Submission] = [values[at] for at in places]
         signers = await self._verifiers.recover([pair for submission in submissions for pair in submission.pairs])

@@ -11,7 +11,7 @@ import trio
 
 from node.clock import Clock
 from node.store import Store
-from sequencer.events import Effect, Event, News, Persist, PostBatch, Publish, Refusal, Refused, Reply, Result
+from sequencer.events import Effect, Event, News, Persist, PostBatch, Publish, Reply, Result
 from sequencer.machine import Machine
 from sequencer.snapshot import dump_machine
 
@@ -41,6 +41,7 @@ class Desk:
         self._waiting = 0
         self._wake = trio.Event()
         self._snapshot = 0
+        self._is_committing = False
         self.snapshot_records = 20_000
 
     @property
@@ -66,9 +67,7 @@ class Desk:
         return wait
 
     async def submit(self, events: Sequence[Event]) -> list[Result]:
-        """Take and wait."""
-        if self.is_busy:
-            return [Refused(Refusal.UNAVAILABLE, "the sequencer is at its limit: try again") for _ in events]
+        """Take and wait. What L1 tells is always taken; whoever brings orders asks `is_busy` first."""
         return await self.take(events)()
 
     async def run(self) -> None:
@@ -80,7 +79,9 @@ class Desk:
                 tickets, self._tickets = self._tickets, deque()
                 records = [effect.record for ticket in tickets for effect in ticket.effects if isinstance(effect, Persist)]
                 if records:
+                    self._is_committing = True  # stays so if the append is cancelled: it may or may not have happened
                     await self._store.append(records)
+                    self._is_committing = False
                 for ticket in tickets:
                     self._perform(ticket.effects)
                     ticket.done.set()
@@ -89,7 +90,7 @@ class Desk:
 
     async def save_snapshot(self) -> None:
         """If the machine is just now what the journal says."""
-        if self._tickets or self.machine.is_dirty or self._store.last == self._snapshot:
+        if self._tickets or self._is_committing or self.machine.is_dirty or self._store.last == self._snapshot:
             return
         self._snapshot = self._store.last
         await self._store.save_snapshot(self._snapshot, dump_machine(self.machine))

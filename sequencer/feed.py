@@ -13,7 +13,7 @@ from l1.batches import BatchIndex, EpochReader, Posted
 from l1.client import Client
 from l1.deploy import Deployment
 from l1.follower import BlockSeen as L1BlockSeen
-from l1.follower import BlockUndone, Follower, FollowerEvent
+from l1.follower import BlockUndone, Follower, FollowerEvent, ReorgTooDeep
 from l1.provider import RpcError, Unavailable
 from l1.shapes import Malformed
 from node.errors import NodeCode, NodeError
@@ -44,6 +44,7 @@ class Feed:
         self._checked = 0  # batches of L1 that were compared with the machine's memory
         self._chain = ZERO
         self._target = 0
+        self._is_at_tip = False
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """For ever; started when the machine has all of L1 as it was at the start. An endpoint that answers what cannot be is asked all
@@ -61,8 +62,9 @@ class Feed:
         while True:
             try:
                 await self._follow(started)
-            except* Malformed as errors:
-                self._log("l1.malformed", {"error": "; ".join(str(error) for error in errors.exceptions)})
+            except* (Malformed, ReorgTooDeep) as errors:
+                self._log("l1.refollow", {"error": "; ".join(str(error) for error in errors.exceptions)})
+            self._target = (await self._wait_for_head()) - self._confirmations + 1
             self._restart()
             await trio.sleep(RETRY_S)
 
@@ -77,6 +79,7 @@ class Feed:
     def _restart(self) -> None:
         self.index.clear()
         self._checked, self._chain = 0, ZERO
+        self._is_at_tip = False
 
     async def _follow(self, started: Callable[[], None]) -> None:
         follower = Follower(
@@ -103,7 +106,8 @@ class Feed:
         machine = self._desk.machine
         try:
             if isinstance(event, BlockUndone):
-                if len(self.index.batches) < batches or len(self.index.messages) < messages:
+                # on the way to the tip the index does not have all yet: what is missing is found there
+                if self._is_at_tip and (len(self.index.batches) < batches or len(self.index.messages) < messages):
                     await self._undo(len(self.index.batches), len(self.index.messages))
                 return
             assert isinstance(event, L1BlockSeen)
@@ -140,6 +144,16 @@ class Feed:
             self._checked += 1
         return None
 
+    async def _check_queue(self) -> None:
+        """Messages that a reorganisation replaced while we were down."""
+        machine = self._desk.machine
+        known = zip(range(len(self.index.messages)), self.index.messages, strict=True)
+        changed = [number for number, message in known if machine.engine.queue.get(number, message) != message]
+        if changed:
+            await self._undo_from(machine.landed, changed[0])
+            fresh = tuple(self.index.messages[changed[0] :])
+            await self._desk.submit([MessagesQueued(self._desk.clock.now(), changed[0], fresh)])
+
     async def _undo_from(self, batches: int, messages: int) -> None:
         self._log("l1.undone", {"batches": batches, "messages": messages})
         await self._desk.submit([L1Undone(self._desk.clock.now(), batches, messages)])
@@ -164,6 +178,9 @@ class Feed:
     async def _catch_up(self, event: L1BlockSeen) -> None:
         """At the tip: what the store remembers and the chain does not have was lost while we were down."""
         machine = self._desk.machine
+        if not self._is_at_tip:
+            await self._check_queue()
+        self._is_at_tip = True
         if len(self.index.batches) < machine.landed or len(self.index.messages) < machine.queued:
             await self._undo(len(self.index.batches), len(self.index.messages))
         await self._desk.submit([BlockSeen(self._desk.clock.now(), event.header.number, event.header.time)])

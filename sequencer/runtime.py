@@ -42,7 +42,7 @@ from sequencer.verify import Verifiers
 
 POST_GAS = 250_000  # of a post beside its calldata, without messages
 POST_BYTE_GAS = 42  # EIP-7623's floor is 40 a byte that is not zero
-MESSAGE_GAS = 12_000
+MESSAGE_GAS = 25_000  # storage of one message's consumption, with room
 DRIFT_S = 30  # a chain may be so far ahead of the wall and still be on it
 STARTING_S = 1.0
 
