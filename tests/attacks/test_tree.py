@@ -1,0 +1,61 @@
+"""Attacks on the tree of claims: who is kept out of a position, whose stake is left behind, and who can keep a position open."""
+
+import pytest
+
+from tests.contracts.world import Claim, World
+
+
+def enter_child(world: World, parent: Claim, epoch: int, who: str, stake_from: bytes) -> Claim:
+    """The right claim about `epoch` on top of `parent`."""
+    child = world.compute_honest(epoch, parent.id, parent.post_root)
+    world.enter(child, who, stake_from)
+    return child
+
+
+@pytest.mark.xfail(strict=True, reason="one group of 32 claims a position: whoever fills it first decides alone")
+def test_attack_10__liars_fill_the_group_in_one_block__the_truth_still_enters() -> None:
+    """At the first second of a claimable epoch: 32 stakes, of which 31 are lost, buy the whole vault."""
+    world = World()
+    liar, honest = world.evm.create_account(), world.evm.create_account()
+    truth = world.compute_honest(world.run_epoch())
+    for seed in range(32):
+        world.enter(world.compute_lie(truth, 3 + seed % 20, seed), liar)
+    world.enter(truth, honest)
+    assert world.is_alive(truth)
+
+
+@pytest.mark.xfail(strict=True, reason="a stake moves only to a claim that its owner makes, so it cannot follow a right claim of another")
+def test_attack_3__right_claim_made_by_another__honest_stake_follows() -> None:
+    """Else whoever is quicker with the truth, once, makes the honest party pay a second stake in the next position."""
+    world = World()
+    griefer, honest = world.evm.create_account(), world.evm.create_account()
+    epochs = [world.run_epoch() for _ in range(3)]
+    first = world.compute_honest(epochs[0])
+    world.enter(first, honest)
+    second = world.compute_honest(epochs[1], first.id, first.post_root)
+    world.enter(second, griefer)
+    enter_child(world, second, epochs[2], honest, first.id)
+
+
+def test_attack_2__liars_who_kill_each_other_over_and_over__truth_enters_in_any_generation() -> None:
+    """Each reopening costs them two stakes and gains them nothing: once the truth is in, the position does not reopen."""
+    world = World()
+    liar, honest = world.evm.create_account(), world.evm.create_account()
+    epoch = world.run_epoch()
+    truth = world.compute_honest(epoch)
+    headers = world.compute_headers(epoch)
+    for seed in range(3):
+        a, b = world.compute_lie(truth, 5, 2 * seed), world.compute_lie(truth, 5, 2 * seed + 1)
+        world.enter(a, liar)
+        world.enter(b, liar)
+        world.play(a, b, liar, liar)
+        world.prove(liar, a, b, headers)
+        assert world.get_position(world.genesis)["generation"] == seed + 1
+    world.enter(truth, honest)
+    lie = world.compute_lie(truth, 5, 99)
+    world.enter(lie, liar)
+    world.play(truth, lie, honest, liar)
+    world.prove(honest, truth, lie, headers)
+    world.pass_close(world.genesis)
+    world.finalize(truth)
+    assert world.is_final(truth)
