@@ -19,8 +19,9 @@ SOURCES = (Phase.OPEN, Phase.MESSAGE, Phase.INFLATE, Phase.FETCH)
 
 @dataclass(frozen=True)
 class Finding:
-    """One step in words. `leaf` is the honest one after it. Money in 1e-6 USD; `asked` is what the row says, `paid` what the honest step paid
-    out and `claimed` what the lie did; -1 where no money is paid."""
+    """One step in words. `leaf` is the honest one after it. Money in 1e-6 USD; `asked` is what the row says, `paid` what the honest step
+    paid out and `claimed` what the lie did; -1 where no money is paid.
+    """
 
     batch: int
     phase: str

@@ -9,13 +9,15 @@ from l1.keys import BadKey, Key, load_dev_key
 from node.config import Config, Positive, Section, load_config
 from node.errors import NodeCode, NodeError
 from sim.market.quotes import QuoteFileError
-from sim.market.source import ReplaySource, Source, WalkSource
+from sim.market.source import ReplaySource, ShockedSource, Source, WalkSource
 
 Rate = Annotated[float, msgspec.Meta(gt=0, le=10_000)]
 
 
 class MarketSection(Section, frozen=True):
-    """Where prices come from. `origin` is the chain time at which a walk starts; a replay starts where its window does."""
+    """Where prices come from. `origin` is the chain time at which a walk starts; a replay starts where its window does. From chain time
+    `shock_at` on, if it is set, every forward is higher by the share `shock`.
+    """
 
     kind: Literal["walk", "replay"] = "walk"
     seed: int = 1
@@ -24,13 +26,15 @@ class MarketSection(Section, frozen=True):
     file: str = ""
     start: str = "00:00"
     end: str = "24:00"
+    shock_at: Annotated[int, msgspec.Meta(ge=0)] = 0
+    shock: Annotated[float, msgspec.Meta(gt=-0.9, lt=9)] = 0.0
 
 
 class Actor(Config, frozen=True):
     """`keys` are files; `every_s` is the pace of its ticks on the wall."""
 
     sequencer: str = "ws://127.0.0.1:9545"
-    keys: list[str] = []
+    keys: list[str] = msgspec.field(default_factory=list)
     every_s: Rate = 1.0
     market: MarketSection = MarketSection()
 
@@ -53,7 +57,9 @@ class MakersConfig(TraderConfig, frozen=True):
 
 
 class TakersConfig(TraderConfig, frozen=True):
-    """`rate` orders a second of the wall, drawn from `seed`. `withdraw` is what its first account takes out, 1e-6 USD, after so many orders."""
+    """`rate` orders a second of the wall, drawn from `seed`. `withdraw` is what its first account takes out (1e-6 USD) after so many
+    fills.
+    """
 
     rate: Rate = 20.0
     seed: int = 1
@@ -83,9 +89,12 @@ def load_keys(config: Actor) -> list[Key]:
 
 def open_source(market: MarketSection) -> Source:
     """Raises `NodeError` for a file that is not what it should be."""
-    if market.kind == "walk":
-        return WalkSource(market.seed, market.origin, market.pace)
     try:
-        return ReplaySource(Path(market.file), market.start, market.end)
+        source: Source = (
+            WalkSource(market.seed, market.origin, market.pace)
+            if market.kind == "walk"
+            else ReplaySource(Path(market.file), market.start, market.end)
+        )
     except QuoteFileError as error:
         raise NodeError(NodeCode.CONFIG_FIELD, f"market.file: {error}") from error
+    return ShockedSource(source, market.shock_at, market.shock) if market.shock_at else source

@@ -104,7 +104,7 @@ async def open_traders(scene: Scene, config: TraderConfig) -> list[Trader]:
 async def _open_trader(scene: Scene, key: Key, index: int) -> Trader:
     trader = Trader(PrivateKey(key.secret), scene.deployment.rules.domain, index)
     with trio.move_on_after(OPEN_S):
-        while not await refresh(scene.session, trader):
+        while not await refresh(scene.session, trader):  # noqa: ASYNC110 - what changes is in another process
             await trio.sleep(RETRY_S)
         challenge = (await scene.session.call("public/get_challenge"))["challenge"]
         await scene.session.call(*trader.sign_login(challenge, scene.deployment.chain_id, scene.deployment.addresses["Vault"]))
@@ -126,7 +126,9 @@ async def refresh(session: Session, trader: Trader) -> bool:
 
 
 async def place(scene: Scene, traders: Mapping[int, Trader], orders: Sequence[Any], is_immediate: bool) -> list[Any]:
-    """In messages of a bounded size. Answers in order: an order with its trades, or an error. A trader whose generation was raised is refreshed."""
+    """In messages of a bounded size. Answers in order: an order with its trades, or an error. A trader whose generation was raised is
+    refreshed.
+    """
     answers: list[Any] = []
     for start in range(0, len(orders), 128):
         signed = [traders[order.account].sign_order(order, is_immediate) for order in orders[start : start + 128]]

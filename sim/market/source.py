@@ -13,7 +13,7 @@ from typing import Protocol
 
 from protocol.margin import compute_mark
 from protocol.params import YEAR_S
-from protocol.series import STRIKE_UNIT, encode_series
+from protocol.series import STRIKE_UNIT, decode_series, encode_series
 from protocol.types import LOTS_PER_UNIT, MAX_LOTS, MAX_SLICES, UNDERLYINGS, Market, Slice
 from sim.market.quotes import MICROS, Quote, QuoteFileError, read_quotes
 from sim.market.surface import fit_slice
@@ -191,3 +191,47 @@ class ReplaySource:
             if bid or ask:
                 books.append(Book(series, bid, lots[0], ask, lots[1]))
         return books
+
+
+class ShockedSource:
+    """Another source until `at`; then all its forwards are higher by `share`, and quotes stand around the model's prices as wide as before.
+
+    No recorded market moves so far within minutes. Where a simulation needs one that does, it says that the move is made up.
+    """
+
+    MIN_HALF = 100  # of a spread, 1e-6 USD a lot
+
+    def __init__(self, source: Source, at: int, share: float) -> None:
+        self._source = source
+        self._at = at
+        self._share = share
+        self._now = 0
+
+    def advance(self, now: int) -> bool:
+        """As the source."""
+        self._now = now
+        return self._source.advance(now)
+
+    def get_markets(self) -> dict[int, Market]:
+        """With the move, once it has come."""
+        markets = self._source.get_markets()
+        return markets if self._now < self._at else {of: self._move(market) for of, market in markets.items()}
+
+    def _move(self, market: Market) -> Market:
+        slices = tuple(item._replace(forward=round(item.forward * (1 + self._share))) for item in market.slices)
+        return market._replace(index_price=round(market.index_price * (1 + self._share)), slices=slices)
+
+    def get_books(self) -> list[Book]:
+        """Sizes stay."""
+        books = self._source.get_books()
+        if self._now < self._at:
+            return books
+        markets = self.get_markets()
+        moved = []
+        for book in books:
+            market = markets.get(decode_series(book.series).underlying)
+            mid = 0 if market is None else (compute_mark(book.series, market) or 0) // LOTS_PER_UNIT
+            half = max((book.ask - book.bid) // 2 if book.bid else self.MIN_HALF, self.MIN_HALF)
+            if mid > 2 * half:
+                moved.append(Book(book.series, mid - half, max(book.bid_lots, 1), mid + half, max(book.ask_lots, 1)))
+        return moved

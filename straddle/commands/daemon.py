@@ -28,7 +28,9 @@ def add_daemon_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def run_actor(name: str, kind: Any, run: Any, config: Path | None, overrides: dict[str, str], with_parent: bool, print_default: bool) -> int:
+def run_actor(
+    name: str, kind: Any, run: Any, config: Path | None, overrides: dict[str, str], with_parent: bool, print_default: bool
+) -> int:
     """An actor as a daemon; the exit code."""
     import functools
 

@@ -16,7 +16,15 @@ import click
 @click.option("--accounts", default=20, show_default=True, type=click.IntRange(1, 1_000), help="Funded accounts of the test mnemonic.")
 @click.option("--with-parent", is_flag=True, help="Stop when stdin closes.")
 def command(
-    host: str, port: int, chain_id: int, block_time: float, manual: bool, speed: float, genesis_time: int | None, accounts: int, with_parent: bool
+    host: str,
+    port: int,
+    chain_id: int,
+    block_time: float,
+    manual: bool,
+    speed: float,
+    genesis_time: int | None,
+    accounts: int,
+    with_parent: bool,
 ) -> None:
     """Run an Ethereum chain for development, in memory, with anvil's accounts (everybody knows their keys).
 
