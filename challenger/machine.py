@@ -5,10 +5,11 @@ sent once for the state that it answers; the state must be as deep as `confirmat
 same action waits until a board shows what became of it.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import pairwise
 
-from challenger.board import Board, Status, apply_block
+from challenger.board import Board, Position, Status, apply_block
 from challenger.claims import plan_claims
 from challenger.duels import plan_duels
 from challenger.epochs import Base, Link, compute_links, find_untraced
@@ -51,7 +52,11 @@ def advance(state: Challenger, event: Event) -> tuple[Challenger, list[Effect]]:
     if isinstance(event, BlockUndone):
         return state, effects  # another block follows at once
     state, decided = _decide(state)
-    return state, effects + decided
+    effects += decided
+    if isinstance(event, EpochTraced) and not state.is_live:
+        state, digested = _digest_past(state)
+        effects += digested
+    return state, effects
 
 
 def plan(state: Challenger, board: Board, links: tuple[Link, ...], now: int) -> list[Task]:
@@ -69,7 +74,7 @@ def _apply(state: Challenger, event: Event) -> Challenger:
             check_undo(state, header.hash)
             return replace(state, boards=state.boards[:-1], asked=frozenset())
         case CaughtUp():
-            return _mute_past(replace(state, is_live=True))
+            return _mute_past(replace(state, is_live=True), state.board.positions.values())
         case EpochTraced(key, truth):
             return replace(state, truths={**state.truths, key: truth})
         case RevealTraced(key, height, index, nodes):
@@ -96,11 +101,25 @@ def _settle(state: Challenger, name: str, hold: int) -> Challenger:
     return replace(state, in_flight=in_flight, attempts=attempts, holds={**state.holds, name: hold})
 
 
-def _mute_past(state: Challenger) -> Challenger:
+def _mute_past(state: Challenger, positions: Iterable[Position]) -> Challenger:
     """What was decided before we came is not traced again only to be told."""
-    links = compute_links(state.board, state.truths, state.board.now)  # all of it
-    past = {("evidence", dead) for link in links if link.status == Status.FINAL for dead in get_refuted(state.board, link)}
+    claims = state.board.claims
+    past = {
+        ("evidence", claim_id)
+        for position in positions
+        if any(claims[claim_id].status == Status.FINAL for claim_id in position.claims)
+        for claim_id in position.claims
+        if claims[claim_id].status == Status.DEAD
+    }
     return replace(state, told=state.told | past)
+
+
+def _digest_past(state: Challenger) -> tuple[Challenger, list[Effect]]:
+    """While catching up: verdicts, and states that nothing can need are dropped as soon as their children are traced."""
+    links = compute_links(state.board, state.truths, state.board.now, state.base)
+    state, effects = _judge(state, state.board, links)
+    state = _mute_past(state, [link.position for link in links if link.position])
+    return _prune(state, effects, links)
 
 
 def _decide(state: Challenger) -> tuple[Challenger, list[Effect]]:
@@ -153,10 +172,16 @@ def _send(state: Challenger, task: Task) -> tuple[Challenger, list[Effect]]:
     return state, [Send(task.name, attempt, task.need, task.deadline)]
 
 
-def _report(state: Challenger, board: Board, links: tuple[Link, ...], now: int) -> tuple[Challenger, list[Effect]]:
+def _judge(state: Challenger, board: Board, links: tuple[Link, ...]) -> tuple[Challenger, list[Effect]]:
     verdicts = judge_claims(state, board, links)
+    if not verdicts:
+        return state, []
     state = replace(state, verdicts={**state.verdicts, **{item.claim_id: item.judgement for item in verdicts}})
-    state, effects = _tell(state, verdicts)
+    return _tell(state, verdicts)
+
+
+def _report(state: Challenger, board: Board, links: tuple[Link, ...], now: int) -> tuple[Challenger, list[Effect]]:
+    state, effects = _judge(state, board, links)
     for item in collect_evidence(state, board, links):
         if isinstance(item, Task):
             assert isinstance(item.need, TraceStep), "evidence asks for steps only"

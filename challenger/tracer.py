@@ -22,29 +22,31 @@ from protocol.steps.scan import get_next
 from protocol.trace import Machine
 from protocol.types import Header, Phase, compute_header_leaf, encode_header
 
-KEPT_HISTORIES = 4
+KEPT_HISTORIES = 32  # more than there are open epochs on mainnet: a liar in every one of them must not make us trace anew
 SOURCES = (Phase.OPEN, Phase.MESSAGE, Phase.INFLATE, Phase.FETCH)  # steps that belong to no operation
 
 
 @dataclass
 class _Epoch:
-    parent: bytes
+    before: State  # never changed: whoever runs it copies it
     batches: tuple[Batch, ...]
     after: State
 
 
 class Tracer:
-    """Epochs are named by keys; the empty one is genesis. A parent is traced before its child, and forgotten after it."""
+    """Epochs are named by keys; the empty one is genesis. A parent is traced before its child."""
 
     def __init__(self, rules: Rules, steps: Mapping[Phase, StepFunction] = STEPS) -> None:
         self.rules = rules
         self.steps = steps
-        self._epochs: dict[bytes, _Epoch] = {ZERO: _Epoch(ZERO, (), State(rules.params))}
+        empty = State(rules.params)
+        self._epochs: dict[bytes, _Epoch] = {ZERO: _Epoch(empty, (), empty)}
         self._histories: dict[bytes, History] = {}
 
     def trace(self, key: bytes, parent: bytes, batches: Sequence[Batch]) -> Truth:
         """Step by step."""
-        self._epochs[key] = _Epoch(parent, tuple(batches), self._epochs[parent].after)
+        before = self._epochs[parent].after
+        self._epochs[key] = _Epoch(before, tuple(batches), before)
         history = self._get_history(key)
         self._epochs[key].after = history.machine.state
         last = (1 << history.height) - 1
@@ -53,11 +55,12 @@ class Tracer:
 
     def leap(self, key: bytes, parent: bytes, batches: Sequence[Batch]) -> bytes:
         """The post-state's root only: for an epoch whose truth was traced before and is known."""
-        after = self._epochs[parent].after.copy()
+        before = self._epochs[parent].after
+        after = before.copy()
         leap = Leap(after, self.rules)
         for batch in batches:
             leap.apply_batch(batch)
-        self._epochs[key] = _Epoch(parent, tuple(batches), after)
+        self._epochs[key] = _Epoch(before, tuple(batches), after)
         return after.get_root()
 
     def forget(self, key: bytes) -> None:
@@ -90,8 +93,7 @@ class Tracer:
         history = self._histories.pop(key, None)
         if history is None:
             epoch = self._epochs[key]
-            before = self._epochs[epoch.parent].after
-            history = History(Machine(before.copy(), epoch.batches, self.rules, self.steps))
+            history = History(Machine(epoch.before.copy(), epoch.batches, self.rules, self.steps))
         self._histories[key] = history  # the newest is the last
         while len(self._histories) > KEPT_HISTORIES:
             del self._histories[next(iter(self._histories))]

@@ -333,6 +333,10 @@ def test_many_epochs__final_and_paid__are_forgotten() -> None:
     assert sum(isinstance(send.action, Finalize) for send in alice.sent) == 5
     assert alice.state.base is not None
     assert len(alice.forgotten) == 4
+    late = Party(world, CAROL)
+    assert late.state.base == alice.state.base
+    assert len(late.forgotten) == 4
+    assert len(late.get_reports(Verdict)) == 5
     assert all(isinstance(send.action, PostClaim) and send.action.stake_from != ZERO for send in alice.sent[1:2])
 
 
@@ -346,4 +350,5 @@ def test_catch_up__old_dispute__is_judged_without_being_fought_again() -> None:
     late = Party(world, CAROL, claim_if_missing=True)
     assert not late.sent
     assert {item.judgement for item in late.get_reports(Verdict)} == {Judgement.VALID, Judgement.INVALID}
+    assert not late.get_reports(Evidence)
     assert not late.get_reports(Alert)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from challenger.tracer import Tracer
+from challenger.tracer import KEPT_HISTORIES, Tracer
 from challenger.worker import WorkerDied, start_tracer
 from protocol.history import History
 from protocol.keccak import ZERO, keccak
@@ -42,3 +42,18 @@ def test_tracer__leapt_epoch__has_the_history_of_a_traced_one() -> None:
     assert list(tracer.get_reveal(KEY, 16, 0)) == history.get_reveal(16, 0)
     proof = tracer.prove_step(KEY, 3)
     assert (proof.leaf_before, proof.leaf_after) == (history.get_leaf(2), history.get_leaf(3))
+
+
+def test_tracer__parent_forgotten_and_history_evicted__traces_anew() -> None:
+    scribe, batches = make_epoch(MINIMAL)
+    tracer = Tracer(scribe.rules)
+    tracer.trace(KEY, ZERO, batches)
+    scribe.cancel(0)
+    truth = tracer.trace(NEXT, KEY, [scribe.close_batch()])
+    tracer.forget(KEY)
+    key = NEXT
+    for i in range(KEPT_HISTORIES):
+        key, parent = keccak(b"%d" % i), key
+        scribe.cancel(1)
+        tracer.trace(key, parent, [scribe.close_batch()])
+    assert tracer.get_reveal(NEXT, 16, 0) == truth.nodes
