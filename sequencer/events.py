@@ -19,7 +19,6 @@ class Refusal(IntEnum):
     POST_ONLY = -32010
     SLOT_BUSY = -32011  # the nonce's slot holds an order that rests
     NOT_FOUND = -32012
-    NOT_YOURS = -32013
     UNAUTHENTICATED = -32014
     TOO_MANY = -32015
     UNKNOWN_INSTRUMENT = -32016
