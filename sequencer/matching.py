@@ -183,8 +183,9 @@ class Matcher:
         underlying, expiry, _, _ = decode_series(event.series)
         if get_slice(state.markets[underlying], expiry) is None or now >= expiry:
             return _refuse(Code.SERIES)
-        slots = self.rules.params.order_slots
-        if any(nonce % slots == slot for nonce in self.book.by_account.get(event.account, ())):
+        # nonces of a slot only ascend, so whatever rests in it is the highest
+        if (event.account, self._floors.get((event.account, slot), -1)) in self.book.orders:
+            slots = self.rules.params.order_slots
             return Refused(Refusal.SLOT_BUSY, f"an order with the same nonce modulo {slots} rests: cancel it first, or use another nonce")
         best = self.book.get_best(event.series, 1 - event.is_buy)
         if event.options & POST_ONLY and best is not None and _is_crossing(event.is_buy, event.price, best.price):
