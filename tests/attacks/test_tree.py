@@ -34,7 +34,7 @@ def test_attack_3__right_claim_made_by_another__honest_stake_follows() -> None:
     world.enter(first, honest)
     second = world.compute_honest(epochs[1], first.id, first.post_root)
     world.enter(second, griefer)
-    enter_child(world, second, epochs[2], honest, first.id)
+    assert world.is_alive(enter_child(world, second, epochs[2], honest, first.id))
 
 
 def test_attack_2__liars_who_kill_each_other_over_and_over__truth_enters_in_any_generation() -> None:
