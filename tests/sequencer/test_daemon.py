@@ -25,6 +25,7 @@ from l1.provider import Provider
 from l1.sender import MemoryJournal, Sender
 from l1.sender_queue import Policy
 from node.instruments import encode_instrument
+from node.store import Store
 from protocol.keccak import keccak
 from protocol.margin import compute_mark
 from protocol.operations import build_mark
@@ -268,7 +269,18 @@ async def test_a_day_in_the_life(tmp_path: Path) -> None:
             cancelled = await peer.call("private/cancel", order_id="0-1")
             assert cancelled["code"] == -32014
             await check_l1(stage, peer)
+            landed = (await peer.call("public/status"))["landed_batches"]
         assert process.returncode == 0
+        store = Store(tmp_path / "data" / "sequencer.sqlite")
+        assert store.load_snapshot() is not None  # the clean stop left one, and the next start is from it
+        store.close()
+        async with run_sequencer(stage) as (process, url), open_websocket_url(url) as socket:
+            peer = Peer(socket)
+            account = await login(stage, peer, BOB)
+            assert await peer.call("private/get_account_summary", account=account) == before
+            assert (await peer.call("public/status"))["landed_batches"] >= landed
+            book = await peer.call("public/get_order_book", instrument_name=encode_instrument(trader.series))
+            assert book["asks"] == [[trader.price, 70]]
         problems = [line for line in (tmp_path / "log.jsonl").read_text().splitlines() if "batch.lost" in line or "reverted" in line]
         assert problems == []
 
