@@ -1,7 +1,8 @@
 """History commitments: the Merkle root of every header of an epoch's run, padded by repeating the last.
 
-A trace of an epoch may have hundreds of millions of leaves. What is kept is the roots of chunks of 2**16 leaves and a snapshot of the
-machine at the start of each; anything below is traced anew when a dispute asks for it.
+A trace of an epoch may have hundreds of millions of leaves. What is kept is the roots of chunks of 2**16 leaves, and snapshots of the
+machine at the start of some; anything below is traced anew when a dispute asks for it. A snapshot holds the whole state, and a sequencer
+can fill an epoch with junk for a few ether, so their number is bounded: the longer the run, the further apart they are.
 """
 
 from collections.abc import Callable
@@ -15,6 +16,7 @@ CHUNK_HEIGHT = 16
 REVEAL_HEIGHT = 4  # levels that one reveal of a duel goes down
 REVEAL_NODES = 1 << REVEAL_HEIGHT
 KEPT_CHUNKS = 8  # traced anew and kept in memory
+MAX_SNAPSHOTS = 64
 
 
 def compute_root(nodes: list[bytes]) -> bytes:
@@ -50,7 +52,8 @@ class History:
         """Runs `machine` to its halt; `on_step` sees every step's outcome."""
         self.height = machine.rules.params.history_height
         self._chunk_height = min(CHUNK_HEIGHT, self.height)
-        self._snapshots = [machine.copy()]
+        self._snapshots = {0: machine.copy()}  # by chunk: every multiple of the spacing
+        self._spacing = 1  # chunks; a power of two
         self._chunks: dict[int, list[list[bytes]]] = {}
         leaves = [machine.get_leaf()]
         opened: list[list[bytes]] = []
@@ -61,7 +64,7 @@ class History:
             if len(leaves) == 1 << self._chunk_height:
                 opened.append([compute_root(leaves)])
                 leaves = []
-                self._snapshots.append(machine.copy())
+                self._keep(machine, len(opened))
             leaves.append(machine.get_leaf())
         self.steps = machine.count
         if self.steps >= 1 << self.height:
@@ -85,7 +88,7 @@ class History:
             return level[index] if index < len(level) else self._pads[height]
         shift = self._chunk_height - height
         chunk = index >> shift
-        if chunk >= len(self._snapshots):
+        if chunk > self.steps >> self._chunk_height:
             return self._pads[height]
         level = self._get_chunk(chunk)[height]
         index &= (1 << shift) - 1
@@ -107,7 +110,7 @@ class History:
     def get_machine(self, step: int) -> Machine:
         """A machine of its own, after `step` steps."""
         step = min(step, self.steps)
-        machine = self._snapshots[step >> self._chunk_height].copy()
+        machine = self._snapshots[step >> self._chunk_height & -self._spacing].copy()
         while machine.count < step:
             machine.step()
         return machine
@@ -117,10 +120,19 @@ class History:
         machine = self.get_machine(step - 1)
         return prove_step(machine.header, machine.state, machine.preimages, machine.rules)
 
+    def _keep(self, machine: Machine, chunk: int) -> None:
+        """A snapshot at the start of `chunk`, if one is due; with too many, every second goes."""
+        if chunk & self._spacing - 1:
+            return
+        self._snapshots[chunk] = machine.copy()
+        if len(self._snapshots) > MAX_SNAPSHOTS:
+            self._spacing <<= 1
+            self._snapshots = {at: kept for at, kept in self._snapshots.items() if not at & self._spacing - 1}
+
     def _get_chunk(self, chunk: int) -> list[list[bytes]]:
         found = self._chunks.get(chunk)
         if found is None:
-            machine = self._snapshots[chunk].copy()
+            machine = self.get_machine(chunk << self._chunk_height)
             leaves = [machine.get_leaf()]
             while len(leaves) < 1 << self._chunk_height and not machine.is_halted:
                 machine.step()

@@ -89,3 +89,20 @@ def test_attack_7__run_that_ends_at_a_chunks_edge__same_commitment(chunks: int, 
         assert witness.after == history.get_machine(index).header
     assert compute_root(history.get_reveal(16, 0)) == history.root
     assert history.get_machine(steps).header.phase == Phase.OPEN
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 8])
+def test_attack_3__epoch_full_of_junk__few_snapshots_and_the_same_nodes(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A snapshot holds the whole state: one every 65,536 steps would be thousands in an epoch of junk, more than a laptop's memory."""
+    batch = make_batch((Message(START, 7, encode_row(()) * 320, b""),), ())
+    plain = History(Machine(State(MINIMAL), [batch], RULES))
+    monkeypatch.setattr(protocol.history, "CHUNK_HEIGHT", 2)
+    monkeypatch.setattr(protocol.history, "KEPT_CHUNKS", 1)
+    monkeypatch.setattr(protocol.history, "MAX_SNAPSHOTS", most)
+    history = History(Machine(State(MINIMAL), [batch], RULES))
+    assert history.root == plain.root
+    assert 1 <= len(history._snapshots) <= most
+    for index in range(0, history.steps + 9, 7):
+        assert history.prove_leaf(index) == plain.prove_leaf(index)
+        assert history.get_machine(index).header == plain.get_machine(index).header
+        assert history.get_leaf(index) == plain.get_leaf(index)
