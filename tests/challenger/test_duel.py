@@ -1,6 +1,6 @@
 """The duel's arithmetic in Python and the contract's, on the same moves at the same times."""
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from challenger.board import Board, apply_block, create_board
@@ -82,6 +82,7 @@ TURN = st.tuples(st.integers(0, 1), st.sampled_from([0, 1, 19, 20, 21, 30, 45, 1
 
 
 @settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@example([(0, 0), (1, 1), (0, 1), (1, 21), (0, 21), (1, 140), (0, 0)])
 @given(st.lists(TURN, min_size=1, max_size=12))
 def test_board__any_moves_at_any_times__is_what_the_contract_says(turns: list[tuple[int, int]]) -> None:
     twin = Twin()

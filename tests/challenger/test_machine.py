@@ -2,6 +2,7 @@
 
 import pytest
 
+from challenger.board import Status
 from challenger.events import Finalize, Move, PostClaim, Prove, Reopen, Timeout, WithdrawWork
 from challenger.evidence import Alert, AlertCode, Death, Evidence, Judgement, Verdict
 from protocol.keccak import ZERO
@@ -280,6 +281,9 @@ def test_stuck_position__deadline_passes__is_reopened_and_claimed_again() -> Non
     assert [type(send.action) for send in alice.sent][:2] == [Reopen, PostClaim]
     again = world.court.get_position(world.court.genesis)
     assert (again.generation, again.count) == (1, 1)
+    for claim in alice.state.board.claims.values():
+        if claim.id != alice.state.board.genesis:
+            assert (claim.status == Status.DEAD) == (not world.court.call("Claims", "is_alive", claim.id))
 
 
 def test_data_unavailable__wrong_claim_or_not__nothing_is_sent() -> None:
@@ -305,15 +309,15 @@ def test_two_liars__one_step__is_proven_once_and_cited_after() -> None:
     second = court.transact(0xBAD, "Claims", "claim", court.genesis, world.epoch, *forged.args, ZERO, value=court.params.stake_wei).value
     alice = Party(world, ALICE)
     villain = Villain(world, first)
-    for _ in range(12):
+    for _ in range(20):
         play(world, [alice], villain, turns=1)
         right = next((c.id for c in alice.state.board.claims.values() if c.history == world.truth.root), None)
-        if right is not None and court.call("Claims", "is_alive", second):
+        if right is not None and court.call("Claims", "is_alive", second) and not court.call("Claims", "is_alive", first):
             forged.answer(second, right)
     proofs = [send.action for send in alice.sent if isinstance(send.action, Prove)]
     assert not court.call("Claims", "is_alive", first)
     assert not court.call("Claims", "is_alive", second)
-    assert len(proofs) == 2
+    assert [len(proof.arguments) == 32 for proof in proofs] == [False, True]
     assert len({item.claim_id for item in alice.get_reports(Evidence)}) == 2
     pass_close(world)
     play(world, [alice], turns=6)
@@ -352,3 +356,21 @@ def test_catch_up__old_dispute__is_judged_without_being_fought_again() -> None:
     assert {item.judgement for item in late.get_reports(Verdict)} == {Judgement.VALID, Judgement.INVALID}
     assert not late.get_reports(Evidence)
     assert not late.get_reports(Alert)
+
+
+def test_stake_elsewhere__claim_on_anothers_claim__pays_a_new_one() -> None:
+    world = World()
+    world.lie()
+    alice = Party(world, ALICE)
+    alice.land()
+    alice.catch_up()
+    for trader in (0, 1):
+        world.scribe.clock = world.court.now
+        world.scribe.cancel(trader)
+        world.post([world.scribe.close_batch()])
+        me = CAROL if trader == 0 else ALICE
+        party = Party(world, me, claim_if_missing=True)
+        (action,) = [send.action for send in party.sent if isinstance(send.action, PostClaim)]
+        assert action.stake_from == ZERO
+        party.land()
+    assert len(party.state.board.tips) == 3
