@@ -16,6 +16,7 @@ class Server(Section, frozen=True):
     message_bytes: Annotated[int, msgspec.Meta(ge=1_024, le=16 << 20)] = 1 << 20
     outstanding: Positive = 32
     queue: Positive = 1_024
+    posts_noops: bool = False  # whether rows that change nothing are posted on request: whoever asks spends the sequencer's gas
 
 
 class Batches(Section, frozen=True):

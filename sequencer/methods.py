@@ -65,6 +65,7 @@ class Deployed:
     vault: int
     preset: str
     speed: int
+    posts_noops: bool = False
 
 
 def render_fill(fill: Fill) -> dict[str, Any]:
@@ -354,6 +355,8 @@ class Methods:
         if any(item >> 256 for item in items) or len(signatures) % SIGNATURE_BYTES:
             raise ApiError(rpc.INVALID_PARAMS, "an item has at most 256 bits, a signature 65 bytes")
         must_apply = params.must_apply
+        if not must_apply and not self.deployed.posts_noops:
+            raise ApiError(rpc.INVALID_PARAMS, "this sequencer posts no operation that changes nothing")
 
         def build(_signers: Sequence[int], now: int) -> list[Event]:
             return [RowReceived(now, REQUEST, items, signatures, must_apply)]

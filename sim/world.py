@@ -108,7 +108,7 @@ class World:
         claims = Claims() if lie is None else Claims(steps=get_table_name(lie))
         config = SequencerConfig(
             **self._get_common("sequencer", "sequencer"),
-            server=Server(port=0),
+            server=Server(port=0, posts_noops=lie is not None),
             batches=Batches(interval_s=self.setting.batch_s),
             claims=claims,
         )

@@ -183,6 +183,15 @@ async def test_what_a_client_may_not_do(tmp_path: Path) -> None:
             assert "result" in await ask(socket, request("public/status"))
 
 
+async def test_rows_that_change_nothing_are_not_posted_on_request(tmp_path: Path) -> None:
+    """Anyone could spend the sequencer's gas with them."""
+    async with open_venue(tmp_path) as venue, open_websocket_url(venue.url) as socket:
+        params = {"items": ["5", "0", "1", "1"], "signatures": "0x" + "00" * 65, "must_apply": False}
+        refused = await ask(socket, request("straddle/submit_row", params))
+        assert refused["error"]["code"] == -32602
+        assert "changes nothing" in refused["error"]["message"]
+
+
 async def test_a_slow_reader_is_dropped_with_a_reason(tmp_path: Path) -> None:
     async with open_venue(tmp_path, ApiLimits(queue=8)) as venue, open_websocket_url(venue.url) as slow:
         await ask(slow, request("public/subscribe", {"channels": ["trades.all"]}))
