@@ -4,6 +4,7 @@
 true` and the announcement goes to stdout, which is all that stdout ever holds: whoever started the process waits for it.
 """
 
+import gc
 import json
 import os
 import signal
@@ -57,6 +58,9 @@ async def _stop_with_stdin(scope: trio.CancelScope) -> None:
 
 
 def _print_line(line: str) -> None:
+    # what is loaded by now stays: the collector need not walk it again and again (a fifth of a trade's time)
+    gc.collect()
+    gc.freeze()
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
