@@ -1,0 +1,1 @@
+"""The challenger: a watchtower that answers every wrong claim, and needs nobody's trust for it."""
