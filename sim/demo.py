@@ -12,7 +12,7 @@ from rich.table import Table
 from sim.actors.config import MarketSection
 from sim.cast import CHALLENGERS
 from sim.finding import format_usd
-from sim.play import EXIT_DONE, EXIT_FAILED, Play, describe_finding, run_play
+from sim.play import EXIT_DONE, EXIT_FAILED, Play, run_play
 from sim.world import Setting
 
 LIMIT_S = 170.0  # the whole run; half of it is what a quiet machine needs
@@ -55,11 +55,11 @@ def summarize(console: Console, numbers: dict[str, Any], play: Play, missing: li
     table.add_row("trades", f"{numbers['trades']:,} in {numbers['batches']} batches on L1")
     table.add_row("L1 cost", f"{numbers['bytes_per_trade']} bytes and {numbers['l1_gas_per_trade']:,} gas a trade")
     if finding is not None and dispute is not None:
-        table.add_row("the lie", f"[bold red]{describe_finding(finding)}[/]")
-        table.add_row(
-            "", f"account {finding.account}, {finding.operation}" + (f", {format_usd(finding.asked)}" if finding.asked >= 0 else "")
-        )
-        table.add_row("the proof", f"by {numbers['proven_by']}: step {dispute.index}, {numbers['step_gas']:,} gas")
+        table.add_row("the lie", f"[bold red]{finding.reason}[/]")
+        table.add_row("operation", finding.operation)
+        table.add_row("account", str(finding.account) if finding.account >= 0 else "none")
+        table.add_row("amount", format_usd(finding.amount) if finding.amount >= 0 else "none")
+        table.add_row("the proof", f"by {numbers['proven_by']}: batch {finding.batch}, step {dispute.index}, {numbers['step_gas']:,} gas")
         table.add_row("the dispute", f"{numbers['dispute_txs']} transactions, {numbers['dispute_gas']:,} gas")
         table.add_row("the liar's stake", "gone" if play.outcome.is_stake_gone else "[red]still there[/]")
         table.add_row("the right claim", "final" if play.outcome.is_right_final else "[red]not final[/]")

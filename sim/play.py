@@ -20,7 +20,7 @@ from l1.sender import MemoryJournal, Sender
 from l1.sender_queue import Policy
 from sequencer.tracer import load_steps
 from sim.cast import CHALLENGERS
-from sim.finding import Finding, find_step
+from sim.finding import Finding, find_step, format_usd
 from sim.ledger import ClaimEntry, Dispute, Ledger
 from sim.process import Family
 from sim.story import Narrator, Story
@@ -181,7 +181,7 @@ class Play:
                 "proven_by": self.world.cast.find_role(dispute.prover),
                 "operation": finding.operation,
                 "account": finding.account,
-                "amount": finding.asked / 1_000_000 if finding.asked >= 0 else None,
+                "amount": finding.amount / 1_000_000 if finding.amount >= 0 else None,
                 "reason": finding.reason,
                 "dispute_txs": len(dispute.txs),
                 "dispute_gas": sum(await self._get_gas(list(dispute.txs))),
@@ -206,7 +206,8 @@ class Play:
 def describe_finding(finding: Finding) -> str:
     """Operation, account, amount, reason."""
     who = f" of account {finding.account}" if finding.account >= 0 else ""
-    return f"{finding.operation}{who} in batch {finding.batch}: {finding.reason}"
+    money = f" over {format_usd(finding.amount)}" if finding.amount >= 0 else ""
+    return f"{finding.operation}{who}{money} in batch {finding.batch}: {finding.reason}"
 
 
 Script = Callable[[Play], Awaitable[int]]

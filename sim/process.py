@@ -18,12 +18,12 @@ import trio
 
 READY_S = 60.0
 STOP_S = 6.0
-SHOWN_LINES = 5
+SHOWN = 300  # characters of a log's last line
 MAX_LINE = 1 << 20
 
 
 class ChildFailed(Exception):
-    """A process that did not start, or ended before it was told to. The message ends with the last lines of its log."""
+    """A process that did not start, or ended before it was told to. The message ends with the last line of its log."""
 
     code = "E_PROCESS"
 
@@ -39,9 +39,10 @@ class Child:
     is_stopping: bool = False
 
     def describe_end(self) -> str:
-        """Exit code and the end of its log."""
-        lines = self.log.read_text(errors="replace").splitlines()[-SHOWN_LINES:] if self.log.exists() else []
-        return f"{self.name} ended with code {self.process.returncode}; {self.log} ends with:\n" + "\n".join(lines)
+        """Exit code and the last line of its log."""
+        lines = self.log.read_text(errors="replace").split("\n") if self.log.exists() else []
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "(empty)")
+        return f"{self.name} ended with code {self.process.returncode}, see {self.log}: {last[:SHOWN]}"
 
 
 def parse_ready(line: bytes) -> Mapping[str, Any] | None:
@@ -54,7 +55,8 @@ def parse_ready(line: bytes) -> Mapping[str, Any] | None:
 
 
 class Family:
-    """All children of one world. Use as an async context manager: on leaving, every child is stopped, the last started first.
+    """All children of one world. Use as an async context manager: on leaving, every child is stopped, the first one (the chain) after all
+    others.
 
     Error handling: a child that ends by itself makes the nursery fail with `ChildFailed`.
     """
@@ -70,7 +72,12 @@ class Family:
 
     async def __aexit__(self, *_: object) -> None:
         with trio.CancelScope(shield=True):
-            for child in reversed(self.children):
+            for child in self.children:
+                child.is_stopping = True
+            async with trio.open_nursery() as nursery:
+                for child in self.children[1:]:
+                    nursery.start_soon(self.stop, child)
+            for child in self.children[:1]:
                 await self.stop(child)
 
     async def start(self, name: str, arguments: Sequence[str], timeout_s: float = READY_S) -> Child:
@@ -84,6 +91,8 @@ class Family:
         self.children.append(child)
         with trio.move_on_after(timeout_s):
             child.ready = await self._wait_ready(child)
+        if child.is_stopping:
+            await trio.sleep_forever()  # the world ends: whoever waits for this child is cancelled
         if not child.ready:
             raise ChildFailed(f"{name} did not become ready: {child.describe_end()}")
         self._nursery.start_soon(self._watch, child)
@@ -104,6 +113,8 @@ class Family:
                 break
         with trio.move_on_after(STOP_S):
             await child.process.wait()
+        if child.is_stopping:
+            await trio.sleep_forever()
         raise ChildFailed(child.describe_end())
 
     async def _watch(self, child: Child) -> None:

@@ -17,7 +17,7 @@ from sim.world import Setting
 LEAD_S = 14.0  # on the wall, from the chain's start to the window's: as long as it takes until the market is open
 TAIL_S = 12.0  # on the wall, for the last batches to land
 DISPUTE_S = 150.0  # on the wall, for a dispute that is still open when the window ends
-MARK_AGE_S = 20  # of the market, between two marks: rules want them younger than 60 s
+MARK_AGE_S = 25  # of the market, between two marks: rules want them younger than 60 s
 MAX_MARK_S = 5.5  # on the wall
 SHOCK = 0.35  # relative move of all forwards, where a lie needs an account that is suddenly poor
 
@@ -32,7 +32,7 @@ class Replay:
     speed: int = 60
     lie: str | None = None
     seed: int = 1
-    rate: float = 12.0
+    rate: float = 20.0
     trades: int = 2_000
     out: Path = Path(".out")
 

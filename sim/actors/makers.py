@@ -102,6 +102,5 @@ def is_near(order: Resting, quote: Place) -> bool:
 
 
 def hash_series(series: int) -> int:
-    """The same in every process, and another for neighbouring strikes."""
-    _, expiry, strike, is_call = decode_series(series)
-    return (expiry // 3_600 * 31 + strike // 1_000_000 * 17 + is_call) >> 1
+    """The same in every process, and evenly spread (Fibonacci hashing: Knuth, TAOCP 3, 6.4)."""
+    return (series * 0x9E3779B97F4A7C15 & (1 << 64) - 1) >> 40

@@ -19,7 +19,7 @@ def command() -> None:
 @click.option("--speed", default=60, show_default=True, type=click.IntRange(1, 120), help="Market seconds a second. Durations follow it.")
 @click.option("--lie", metavar="NAME", help="Let the sequencer tell this lie; `straddle sim lies` lists them.")
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(0), help="Of the takers.")
-@click.option("--rate", default=12.0, show_default=True, type=click.FloatRange(0.1, 500), help="Synthetic takers' orders a wall second.")
+@click.option("--rate", default=20.0, show_default=True, type=click.FloatRange(0.1, 500), help="Synthetic takers' orders a wall second.")
 @click.option("--trades", default=2_000, show_default=True, type=click.IntRange(0), help="Fewer than these are a failure.")
 @click.option("--out", default=".out", show_default=True, type=click.Path(path_type=Path), help="Folder of replay.json and of the logs.")
 def replay(file: Path, start: str, end: str, speed: int, lie: str | None, seed: int, rate: float, trades: int, out: Path) -> int:
