@@ -20,6 +20,7 @@ import trio
 
 from l1.devnet_node import Node, Settings
 from l1.devnet_rpc import INTERNAL, MAX_BATCH, answer
+from l1.recursion import decode_json
 
 MAX_BODY_BYTES = 16 << 20
 MAX_HEAD_BYTES = 32 << 10
@@ -38,8 +39,8 @@ def _fail(code: int, message: str) -> dict[str, Any]:
 async def handle_body(node: Node, body: bytes) -> object:
     """A request or a batch. A crash of ours is answered as such and told on stderr: other clients go on."""
     try:
-        request = json.loads(body)
-    except (ValueError, RecursionError):
+        request = decode_json(body)
+    except ValueError:
         return _fail(-32700, "parse error")
     if isinstance(request, list):
         if not 0 < len(request) <= MAX_BATCH:

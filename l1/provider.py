@@ -14,7 +14,7 @@ from typing import Any, Self, cast
 import httpx
 import trio
 
-from l1.recursion import keep_recursion_limit
+from l1.recursion import decode_json, keep_recursion_limit
 
 with keep_recursion_limit():
     from web3.providers.async_base import AsyncJSONBaseProvider
@@ -230,8 +230,8 @@ class Provider(AsyncJSONBaseProvider):
         if size > MAX_ANSWER_BYTES:
             raise Unavailable("answer is too large")
         try:
-            return cast(object, json.loads(answer))
-        except (ValueError, RecursionError) as error:
+            return decode_json(answer)
+        except ValueError as error:
             raise Unavailable("answer is not JSON") from error
 
 

@@ -1,6 +1,7 @@
 """Endpoints that are down, slow, limiting or lying: every one ends in the right kind of error, and never in a wrong answer."""
 
 import json
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -85,6 +86,18 @@ async def test_nonsense_is_unavailable(body: bytes) -> None:
     async with serve(raw(body)) as (url, _), Provider(url, attempts=1) as provider:
         with pytest.raises(Unavailable):
             await provider.request("eth_chainId")
+
+
+async def test_nested_nonsense_is_unavailable_though_others_raised_the_recursion_limit() -> None:
+    """py-evm and py_ecc do, when something imports them after us: then the plain decoder overflows the C stack."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(100_000)
+    try:
+        async with serve(raw(b"[" * 1_000_000)) as (url, _), Provider(url, attempts=1) as provider:
+            with pytest.raises(Unavailable):
+                await provider.request("eth_chainId")
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 @pytest.mark.parametrize("status", ["500 Oops", "429 Too Many Requests", "301 Moved", "404 Not Found"])
