@@ -24,7 +24,7 @@ def keep_recursion_limit() -> Iterator[None]:
         sys.setrecursionlimit(limit)
 
 
-def decode_json(text: str | bytes) -> object:
+def decode_json(text: str | bytes | bytearray) -> object:
     """Raises ValueError for what is not JSON, and for what is nested too deeply."""
     with keep_recursion_limit():
         sys.setrecursionlimit(min(sys.getrecursionlimit(), MAX_DEPTH))
