@@ -14,6 +14,7 @@ from ..lib import types
 
 FLAG_AUTHORITY: constant(uint256) = 1
 NONCE_BITS: constant(uint256) = 64
+MIN_WITHDRAWAL: constant(uint256) = 1_000_000  # 1e-6 USD: a place in the outbox is taken for ever, and so costs its owner this much
 
 ACCOUNT_DEPTH: immutable(uint256)
 OUTBOX_DEPTH: immutable(uint256)
@@ -60,6 +61,19 @@ def _compute_free(
     if risk._is_stale(oldest, clock, MARK_MAX_AGE):
         return codes.STALE, 0
     return codes.OK, min(account.cash, margin.equity - margin.initial)
+
+@internal
+@pure
+def _compute_paid(account: types.Account, amount: uint256, free: int256) -> uint256:
+    """
+    @notice At most what is free; nothing where that is below the minimum, unless it is all of the account's cash: the last cent may leave.
+    """
+    if free <= 0:
+        return 0
+    paid: uint256 = min(amount, convert(free, uint256))
+    if paid < MIN_WITHDRAWAL and convert(paid, int256) != account.cash:
+        return 0
+    return paid
 
 @internal
 @view
@@ -117,7 +131,7 @@ def step(
         code, free = self._compute_free(account, positions, markets, globals.clock)
     paid: uint256 = 0
     if code == codes.OK:
-        paid = min(amount, convert(max(free, 0), uint256))
+        paid = self._compute_paid(account, amount, free)
         if paid == 0 or globals.outbox >> OUTBOX_DEPTH != 0:
             code = codes.NOTHING_FREE
             paid = 0

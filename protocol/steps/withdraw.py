@@ -11,6 +11,7 @@ from protocol.steps.order import NONCE_BITS, get_signature_inputs
 from protocol.types import Account, Globals, Header, Market
 
 ARGUMENTS = ("uint256[]", "bytes32[]", "bytes")  # items, chunk hashes, the chunk of the signature
+MIN_WITHDRAWAL = 1_000_000  # 1e-6 USD: a place in the outbox is taken for ever, and so costs its owner this much
 TOUCHES = ("globals", "holder", "markets", "outbox")
 
 
@@ -33,6 +34,12 @@ def check(a: Account, g: Globals, markets: tuple[Market, Market], rules: Rules) 
     if has_short and is_stale(a.positions, markets, g.clock, rules.params.mark_max_age_s):
         return Code.STALE
     return Code.OK
+
+
+def compute_paid(a: Account, amount: int, markets: tuple[Market, Market], rules: Rules) -> int:
+    """At most what is free; nothing where that is below the minimum, unless it is all of the account's cash: the last cent may leave."""
+    paid = min(amount, compute_free(a, markets, rules))
+    return 0 if paid < MIN_WITHDRAWAL and paid != a.cash else max(paid, 0)
 
 
 def step(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, Code]:
@@ -58,8 +65,8 @@ def step(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, C
     if code != Code.OK:
         return h, code
     # COMPUTE
-    paid = min(amount, compute_free(a, markets, rules))
-    if paid <= 0 or g.outbox >> rules.params.outbox_depth:
+    paid = compute_paid(a, amount, markets, rules)
+    if paid == 0 or g.outbox >> rules.params.outbox_depth:
         return h, Code.NOTHING_FREE
     # WRITE
     view.put_globals(g._replace(outbox=g.outbox + 1))

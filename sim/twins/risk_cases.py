@@ -12,6 +12,7 @@ from protocol.series import decode_series
 from protocol.signing import compute_mark_digest, compute_withdraw_digest
 from protocol.steps.margin import compute_side
 from protocol.steps.terms import compute_fee
+from protocol.steps.withdraw import MIN_WITHDRAWAL
 from protocol.types import MAX_CASH, MAX_FORWARD, MAX_LOTS, Market, Order, Phase, Slice, Trade, compute_trade_hash
 from sim.twins.cases import make_authority, make_nonce
 from sim.twins.dice import Dice, get_keys
@@ -213,10 +214,11 @@ def make_withdraw(dice: Dice, rules: Rules) -> Start:
     if index in world.indices and dice.chance(0.7):
         world.set_account(index, flag=0, nonce=dice.choice((0, 7)))
         if dice.chance(0.6):
-            world.set_account(index, cash=dice.choice((10**10, 10**13, 10**15, MAX_CASH - 1)))
+            world.set_account(index, cash=dice.choice((MIN_WITHDRAWAL - 1, 10**10, 10**13, 10**15, MAX_CASH - 1)))
     account = state.get_account(index)
     nonce = make_nonce(dice, account.nonce)
-    amount = dice.choice((0, 1, 10**6, max(0, account.cash), 2**255, 2**256 - 1, dice.make_number()))
+    least = dice.choice((MIN_WITHDRAWAL - 1, MIN_WITHDRAWAL))
+    amount = dice.choice((0, 1, least, max(0, account.cash), 2**255, 2**256 - 1, dice.make_number()))
     by_authority = dice.chance(0.3)
     digest = compute_withdraw_digest(rules.domain, index, amount if dice.chance(0.97) else amount ^ 1, nonce)
     signature = dice.make_signature(world.get_key(index), digest, dice.chance(0.85))

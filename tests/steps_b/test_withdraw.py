@@ -11,6 +11,7 @@ from protocol.margin import compute_margin
 from protocol.operations import build_withdraw
 from protocol.signing import compute_withdraw_digest
 from protocol.state import State
+from protocol.steps.withdraw import MIN_WITHDRAWAL as LEAST
 from protocol.steps.withdraw import compute_free
 from protocol.types import MAX_CASH, MAX_LOTS, Account, Market, Phase
 from tests.steps_b.worlds import (
@@ -28,6 +29,7 @@ from tests.steps_b.worlds import (
 RULES = make_rules()
 INDEX = 300
 HUGE = (1 << 256) - 1
+CASH = 5_000_000
 OUTBOX = 1 << RULES.params.outbox_depth
 
 
@@ -66,17 +68,52 @@ def make_short(seed: int, markets: tuple[Market, Market], above: int) -> Account
     return Account(ADDRESSES[0], margin.initial - margin.equity + above, 2, 8, 0, positions)
 
 
-@pytest.mark.parametrize(("amount", "paid"), [(1, 1), (999, 999), (1000, 1000), (1001, 1000), (HUGE, 1000)])
+@pytest.mark.parametrize(("amount", "paid"), [(LEAST, LEAST), (CASH - 1, CASH - 1), (CASH, CASH), (CASH + 1, CASH), (HUGE, CASH)])
 def test_pays_at_most_the_cash(seed: int, amount: int, paid: int) -> None:
-    world = make_world(Account(ADDRESSES[0], 1000, 2, 8), make_markets(seed), paid_before=3)
+    world = make_world(Account(ADDRESSES[0], CASH, 2, 8), make_markets(seed), paid_before=3)
     code, after = run(world, amount)
     assert code == Code.OK
-    assert after.get_account(INDEX) == Account(ADDRESSES[0], 1000 - paid, 2, 9)
+    assert after.get_account(INDEX) == Account(ADDRESSES[0], CASH - paid, 2, 9)
     assert after.outbox[3] == (ADDRESSES[0], paid)
     assert after.get_globals().outbox == 4
 
 
-@pytest.mark.parametrize(("above", "amount", "paid"), [(500, HUGE, 500), (500, 499, 499), (1, 7, 1), (0, 7, 0), (-1, 7, 0)])
+@pytest.mark.parametrize(
+    ("cash", "amount", "paid"),
+    [
+        (CASH, 1, 0),
+        (CASH, LEAST - 1, 0),
+        (LEAST, LEAST - 1, 0),
+        (LEAST, LEAST, LEAST),
+        (LEAST - 1, LEAST - 2, 0),
+        (LEAST - 1, LEAST - 1, LEAST - 1),
+        (LEAST - 1, HUGE, LEAST - 1),
+        (1, HUGE, 1),
+        (0, HUGE, 0),
+    ],
+)
+def test_less_than_the_minimum_only_as_the_last_of_the_cash(seed: int, cash: int, amount: int, paid: int) -> None:
+    account = Account(ADDRESSES[0], cash, 2, 8)
+    code, after = run(make_world(account, make_markets(seed)), amount)
+    assert code == (Code.OK if paid else Code.NOTHING_FREE)
+    assert after.get_account(INDEX) == (account._replace(cash=cash - paid, nonce=9) if paid else account)
+    assert after.get_globals().outbox == (1 if paid else 0)
+
+
+@pytest.mark.parametrize(
+    ("above", "amount", "paid"),
+    [
+        (CASH, HUGE, CASH),
+        (CASH, CASH - 1, CASH - 1),
+        (CASH, LEAST - 1, 0),
+        (LEAST, HUGE, LEAST),
+        (LEAST - 1, HUGE, 0),
+        (1, 7, 0),
+        (0, 7, 0),
+        (-1, 7, 0),
+        (-1, HUGE, 0),
+    ],
+)
 def test_shorts_keep_their_initial_margin(seed: int, above: int, amount: int, paid: int) -> None:
     markets = make_markets(seed)
     account = make_short(seed, markets, above)
@@ -87,7 +124,7 @@ def test_shorts_keep_their_initial_margin(seed: int, above: int, amount: int, pa
 
 def test_who_may(seed: int) -> None:
     markets = make_markets(seed)
-    account = Account(ADDRESSES[0], 1000, 2, 8)
+    account = Account(ADDRESSES[0], CASH, 2, 8)
     for nonce, expected in (
         (8, Code.NONCE),
         (7, Code.NONCE),
@@ -96,20 +133,20 @@ def test_who_may(seed: int) -> None:
         (1 << 64, Code.NONCE),
         (HUGE, Code.NONCE),
     ):
-        assert run(make_world(account, markets), 5, nonce)[0] == expected
-    assert run(make_world(account, markets), 5, key=1)[0] == Code.SIGNATURE
-    assert run(make_world(account, markets), 5, index=400)[0] == Code.ACCOUNT
-    assert run(make_world(account, markets), 5, index=HUGE)[0] == Code.ACCOUNT
-    assert run(make_world(account._replace(flag=6), markets), 5)[0] == Code.FLAGGED
+        assert run(make_world(account, markets), LEAST, nonce)[0] == expected
+    assert run(make_world(account, markets), LEAST, key=1)[0] == Code.SIGNATURE
+    assert run(make_world(account, markets), LEAST, index=400)[0] == Code.ACCOUNT
+    assert run(make_world(account, markets), LEAST, index=HUGE)[0] == Code.ACCOUNT
+    assert run(make_world(account._replace(flag=6), markets), LEAST)[0] == Code.FLAGGED
     assert run(make_world(account, markets), 0)[0] == Code.NOTHING_FREE
-    assert run(make_world(account._replace(cash=-5), markets), 5)[0] == Code.NOTHING_FREE
+    assert run(make_world(account._replace(cash=-5), markets), LEAST)[0] == Code.NOTHING_FREE
 
 
 @pytest.mark.parametrize("signature", [4, 31, 32, 40])
 def test_signature_that_is_not_there(seed: int, signature: int) -> None:
-    world = make_world(Account(ADDRESSES[0], 1000, 2, 8), make_markets(seed))
-    world.pre.items = build_withdraw(INDEX, 5, 9)
-    digest = compute_withdraw_digest(RULES.domain, INDEX, 5, 9)
+    world = make_world(Account(ADDRESSES[0], CASH, 2, 8), make_markets(seed))
+    world.pre.items = build_withdraw(INDEX, LEAST, 9)
+    digest = compute_withdraw_digest(RULES.domain, INDEX, LEAST, 9)
     world.pre.signatures = place_signatures([sign(0, digest)], 3, random.Random(2), after=0)
     assert world.run(Phase.WITHDRAW, signature=3)[0].code == Code.OK
     assert world.run(Phase.WITHDRAW, signature=signature)[0].code == Code.SIGNATURE
@@ -120,10 +157,10 @@ def test_signature_that_is_not_there(seed: int, signature: int) -> None:
 
 
 def test_by_authority(seed: int) -> None:
-    world = make_world(Account(ADDRESSES[0], 1000, 2, 8), make_markets(seed))
-    world.pre.items = build_withdraw(INDEX, 5, 9, by_authority=True)
+    world = make_world(Account(ADDRESSES[0], CASH, 2, 8), make_markets(seed))
+    world.pre.items = build_withdraw(INDEX, LEAST, 9, by_authority=True)
     outcome, after = world.run(Phase.WITHDRAW, signature=2, authority=ADDRESSES[0])
-    assert (outcome.code, outcome.after.signature, after.outbox) == (Code.OK, 2, [(ADDRESSES[0], 5)])
+    assert (outcome.code, outcome.after.signature, after.outbox) == (Code.OK, 2, [(ADDRESSES[0], LEAST)])
     for authority in (0, 1, ADDRESSES[1]):
         assert world.run(Phase.WITHDRAW, authority=authority)[0].code == Code.AUTHORITY
 
@@ -131,9 +168,9 @@ def test_by_authority(seed: int) -> None:
 @pytest.mark.parametrize(("age_s", "expected"), [(55, Code.OK), (56, Code.STALE)])
 def test_old_marks_hold_back_shorts_only(seed: int, age_s: int, expected: Code) -> None:
     markets = make_markets(seed, age_s)
-    assert run(make_world(make_short(seed, markets, 100), markets), 5)[0] == expected
+    assert run(make_world(make_short(seed, markets, CASH), markets), LEAST)[0] == expected
     longs = make_positions(random.Random(seed), markets, 4, shorts=0.0)
-    assert run(make_world(Account(ADDRESSES[0], 50, 2, 8, 0, longs), markets), 5)[0] == Code.OK
+    assert run(make_world(Account(ADDRESSES[0], CASH, 2, 8, 0, longs), markets), LEAST)[0] == Code.OK
 
 
 def test_mark_of_an_underlying_that_is_only_held_long(seed: int) -> None:
@@ -142,15 +179,15 @@ def test_mark_of_an_underlying_that_is_only_held_long(seed: int) -> None:
     markets = make_markets(seed)
     positions = tuple(sorted((make_series(rng, of, markets[of].slices[0]), lots) for of, lots in ((0, -5), (1, 5))))
     account = Account(ADDRESSES[0], 10**12, 2, 8, 0, positions)
-    assert run(make_world(account, markets), 5)[0] == Code.OK
+    assert run(make_world(account, markets), LEAST)[0] == Code.OK
     old = (markets[0], markets[1]._replace(mark_time=markets[1].mark_time - 100))
-    assert run(make_world(account, old), 5)[0] == Code.STALE
+    assert run(make_world(account, old), LEAST)[0] == Code.STALE
 
 
 def test_outbox_is_full(seed: int) -> None:
-    account = Account(ADDRESSES[0], 1000, 2, 8)
-    assert run(make_world(account, make_markets(seed), OUTBOX - 1), 5)[0] == Code.OK
-    code, after = run(make_world(account, make_markets(seed), OUTBOX), 5)
+    account = Account(ADDRESSES[0], CASH, 2, 8)
+    assert run(make_world(account, make_markets(seed), OUTBOX - 1), LEAST)[0] == Code.OK
+    code, after = run(make_world(account, make_markets(seed), OUTBOX), LEAST)
     assert code == Code.NOTHING_FREE
     assert after.get_account(INDEX) == account
 
@@ -162,12 +199,16 @@ def test_twins_agree_on_random_accounts(seed: int, is_wild: bool) -> None:
     for _ in range(80):
         first, second = (make_market(rng, of, rng.randint(1, 5), is_wild, rng.choice((0, 0, 100)), rng.choice((0, 1))) for of in range(2))
         positions = make_positions(rng, (first, second), rng.choice((0, 1, 3, 10)), rng.choice((10, MAX_LOTS)))
-        cash = rng.choice((0, 10**9, 10**12, 10**16, MAX_CASH - 1))
+        cash = rng.choice((0, LEAST - 1, 10**9, 10**12, 10**16, MAX_CASH - 1))
         account = Account(ADDRESSES[0], cash, 2, 8, rng.choice((0, 0, 0, 3)), positions)
         free = compute_free(account, (first, second), RULES)
-        amount = rng.choice((1, HUGE, max(free, 0), max(free, 0) + 1, 10**9))
+        amount = rng.choice((1, LEAST - 1, LEAST, HUGE, HUGE, max(free, 0), max(free, 0) + 1, 10**9))
         code, after = run(make_world(account, (first, second), 2), amount, first=rng.choice((0, 31, 32, 1000)))
         codes[code] += 1
+        paid = min(amount, free)
         if code == Code.OK:
-            assert after.outbox[2] == (ADDRESSES[0], min(amount, free))
+            assert after.outbox[2] == (ADDRESSES[0], paid)
+            assert paid >= LEAST or paid == cash > 0
+        elif code == Code.NOTHING_FREE:
+            assert paid < LEAST
     assert {Code.OK, Code.FLAGGED, Code.STALE, Code.NOTHING_FREE} <= set(codes)
