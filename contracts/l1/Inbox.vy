@@ -25,7 +25,8 @@ FIRST_FRAME: constant(uint256) = 4 + 4 * 32
 MAX_DEPTH: constant(uint256) = 16
 QUEUE_SHARE: constant(uint256) = 4  # a 16th of an epoch's places are `post_queue`'s: else a sequencer could fill it and lock the queue out
 VAULT_AUTHORITY: constant(uint256) = 1
-MESSAGE_FEE: constant(uint256) = 10**15  # wei, times the messages that wait
+MESSAGE_FEE: constant(uint256) = 10**15  # wei, times the paid messages that wait
+PAID: constant(uint256) = 64  # shift
 
 # ---- immutables
 
@@ -43,7 +44,7 @@ last_time: public(uint256)  # `last` of the newest batch
 message_count: public(uint256)
 messages_consumed: public(uint256)
 message_hashes: public(HashMap[uint256, bytes32])
-message_times: public(HashMap[uint256, uint256])
+_stamps: HashMap[uint256, uint256]  # by message: its time | how many up to it paid a fee << 64
 last_epoch: public(uint256)  # the newest that is not empty
 next_epoch: public(HashMap[uint256, uint256])  # of a non-empty one; 0 if it is the newest
 _roots: HashMap[uint256, bytes32]  # of all epochs but the newest
@@ -133,21 +134,21 @@ def post_queue():
 @payable
 def send(rows: Bytes[MAX_ROWS], signatures: Bytes[CHUNK_BYTES]) -> uint256:
     """
-    @notice Force rows in, with the sender as their authority. The fee rises with the backlog and is burned: it stays here, and nothing
-        pays out.
+    @notice Force rows in, with the sender as their authority. The fee rises with the backlog of such messages and is burned: it stays
+        here, and nothing pays out.
     """
     assert msg.value >= self._get_fee(), "inbox: fee too low"
     assert len(signatures) % SIGNATURE_BYTES == 0, "inbox: broken signatures"
-    return self._queue(msg.sender, rows, signatures)
+    return self._queue(msg.sender, rows, signatures, 1)
 
 
 @external
 def send_deposit(rows: Bytes[MAX_ROWS]) -> uint256:
     """
-    @notice Queue a deposit. Only the vault, which took the money.
+    @notice Queue a deposit. Only the vault, which took the money. It pays no fee, and so raises nobody's.
     """
     assert msg.sender == VAULT, "inbox: not the vault"
-    return self._queue(convert(convert(VAULT_AUTHORITY, uint160), address), rows, b"")
+    return self._queue(convert(convert(VAULT_AUTHORITY, uint160), address), rows, b"", 0)
 
 
 @external
@@ -157,6 +158,15 @@ def fee() -> uint256:
     @notice What the next `send` costs, in wei.
     """
     return self._get_fee()
+
+
+@external
+@view
+def message_times(index: uint256) -> uint256:
+    """
+    @notice When a message was queued; 0 if there is none.
+    """
+    return self._get_time(index)
 
 
 @external
@@ -176,17 +186,37 @@ def get_epoch(epoch: uint256) -> (bytes32, uint256):
 @internal
 @view
 def _get_fee() -> uint256:
-    return MESSAGE_FEE * (self.message_count - self.messages_consumed + 1)
+    return MESSAGE_FEE * (self._count_paid(self.message_count) - self._count_paid(self.messages_consumed) + 1)
+
+
+@internal
+@view
+def _count_paid(count: uint256) -> uint256:
+    """
+    @notice How many of the first `count` messages paid a fee.
+    """
+    if count == 0:
+        return 0
+    return self._stamps[count - 1] >> PAID
+
+
+@internal
+@view
+def _get_time(index: uint256) -> uint256:
+    return self._stamps[index] & (1 << PAID) - 1
 
 
 @internal
 @view
 def _is_overdue(index: uint256) -> bool:
-    return block.timestamp > self.message_times[index] + INCLUSION_DELAY_S
+    return block.timestamp > self._get_time(index) + INCLUSION_DELAY_S
 
 
 @internal
-def _queue(authority: address, rows: Bytes[MAX_ROWS], signatures: Bytes[CHUNK_BYTES]) -> uint256:
+def _queue(authority: address, rows: Bytes[MAX_ROWS], signatures: Bytes[CHUNK_BYTES], fees: uint256) -> uint256:
+    """
+    @param fees 1 if the message paid a fee, else 0.
+    """
     # COMPUTE
     chunks: DynArray[bytes32, 1] = []
     if len(signatures) != 0:
@@ -195,7 +225,7 @@ def _queue(authority: address, rows: Bytes[MAX_ROWS], signatures: Bytes[CHUNK_BY
     # WRITE
     index: uint256 = self.message_count
     self.message_hashes[index] = message
-    self.message_times[index] = block.timestamp
+    self._stamps[index] = self._count_paid(index) + fees << PAID | block.timestamp
     self.message_count = index + 1
     log MessageQueued(index=index, authority=authority, time=block.timestamp, rows=rows, signatures=signatures)
     return index

@@ -70,7 +70,6 @@ def test_attack_12__sequencer_fills_the_epoch__queue_still_gets_in() -> None:
     assert world.evm.call(world.inbox, "messages_consumed") == 1
 
 
-@pytest.mark.xfail(strict=True, reason="deposits pay no fee and yet raise that of forced messages")
 def test_attack_12__deposits_of_a_griefer__do_not_price_out_a_forced_withdrawal() -> None:
     """What is deposited stays the griefer's, so that a thousand deposits make a forced message cost an ether, for their gas alone."""
     world = World()

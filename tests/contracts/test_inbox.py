@@ -156,6 +156,35 @@ def test_the_fee_rises_with_the_backlog_and_falls_when_it_is_consumed() -> None:
     assert get(world, "fee") == fees[0]
 
 
+@given(st.lists(st.sampled_from(["send", "deposit", "post 1", "post 3", "wait"]), max_size=25))
+@settings(max_examples=15)
+def test_the_fee_counts_the_paid_messages_that_wait(calls: list[str]) -> None:
+    """Whatever the order of forced messages and deposits, and wherever the queue was cut."""
+    world = World()
+    alice = world.evm.create_account()
+    world.evm.transact(alice, world.token, "mint", alice, 10**10)
+    world.evm.transact(alice, world.token, "approve", world.vault.address, 10**10)
+    unit = get(world, "fee")
+    queued: list[tuple[bool, int]] = []
+    consumed = 0
+    for call in calls:
+        now = world.evm.timestamp
+        if call == "wait":
+            world.evm.advance(1)
+        elif call == "send":
+            send(world, alice)
+            queued.append((True, now))
+        elif call == "deposit":
+            world.evm.transact(alice, world.vault, "deposit", 10**7)
+            queued.append((False, now))
+        elif consumed < len(queued):
+            count = min(int(call[5:]), len(queued) - consumed)
+            world.post(messages=count)
+            consumed += count
+        assert get(world, "fee") == unit * (1 + sum(is_paid for is_paid, _ in queued[consumed:]))
+    assert [get(world, "message_times", i) for i in range(len(queued) + 1)] == [*(time for _, time in queued), 0]
+
+
 def test_overdue_messages_must_be_consumed() -> None:
     """Overdue is `now > time + delay`: not yet at the delay itself."""
     world = World()
