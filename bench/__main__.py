@@ -17,17 +17,19 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import kernels
-from bench.stream import Stream, make_stream
+from bench.stream import Stream, make_stream, open_machine
 from bench.verify import measure_verification
-from protocol.codec.inflate import decode_frame, encode_frame
-from protocol.codec.rows import encode_row
 from protocol.codes import Code
 from protocol.history import History
 from protocol.leap import Leap
 from protocol.operations import Kind
-from protocol.signing import get_signer
+from protocol.rules import Rules
+from protocol.series import decode_series
+from protocol.signing import compute_order_digest, get_signer
 from protocol.state import State
 from protocol.trace import Machine
+from sequencer.events import Event, OrderReceived
+from sequencer.machine import Machine as Sequencer
 from sim.scribe import make_key, sign
 
 RECOVERIES = 1_500
@@ -57,24 +59,43 @@ def measure(work: Callable[[], int], runs: int = RUNS) -> tuple[float, float]:
     return median(seconds), median(ratios)
 
 
-def _open(stream: Stream) -> Leap:
-    leap = Leap(State(stream.scribe.rules.params), stream.scribe.rules)
-    for batch in stream.setup:
+def _open_leap(stream: Stream) -> Leap:
+    leap = Leap(State(stream.rules.params), stream.rules)
+    for batch in stream.opening:
         leap.apply_batch(batch)
     return leap
 
 
-def run_trades(stream: Stream, opened: list[Leap]) -> Callable[[], int]:
-    """What one core does for a trade as the sequencer: recover all signatures, apply, margin both sides, encode, compress."""
+def _open_machine(stream: Stream) -> Sequencer:
+    machine = open_machine(stream.rules)
+    for event in stream.setup:
+        machine.apply(event)
+    return machine
+
+
+def _recover(event: Event, rules: Rules) -> Event:
+    """What the daemon does before an order is an event."""
+    if not isinstance(event, OrderReceived):
+        return event
+    terms = (event.account, *decode_series(event.series), event.is_buy, event.price, event.lots, event.nonce)
+    digest = compute_order_digest(rules.domain, (*terms, event.generation, event.valid_until))
+    signer = get_signer(digest, event.signature)
+    return OrderReceived(
+        event.now, event.request, event.account, event.series, event.is_buy, event.price, event.lots, event.nonce, event.generation,
+        event.valid_until, event.options, event.signature, signer,
+    )  # fmt: skip
+
+
+def run_trades(stream: Stream, opened: list[Sequencer]) -> Callable[[], int]:
+    """What one core does for a trade as the sequencer: recover every signature, match, apply the rules, encode the journal and the frames,
+    close batches and see them land. Orders that are pulled before they fill are in it, orders that never trade are not."""
 
     def work() -> int:
-        leap = opened.pop()
-        for batch in stream.batches:
-            for frame in batch.frames:
-                leap.open_frame(frame.time, frame.signatures)
-                outcomes = leap.apply_rows(decode_frame(frame.data) or b"")
-                encode_frame(b"".join(encode_row(outcome.items) for outcome in outcomes))
-        return stream.trades
+        machine = opened.pop()
+        fills = machine.matcher.fills
+        for event in stream.events:
+            machine.apply(_recover(event, stream.rules))
+        return machine.matcher.fills - fills
 
     return work
 
@@ -96,7 +117,7 @@ def run_trace(stream: Stream) -> Callable[[], int]:
     """One step traced and committed."""
 
     def work() -> int:
-        machine = Machine(_open(stream).state, stream.batches, stream.scribe.rules)
+        machine = Machine(_open_leap(stream).state, stream.batches, stream.rules)
         return History(machine).steps
 
     return work
@@ -113,16 +134,17 @@ def count_bytes(stream: Stream) -> dict[str, float]:
 def run(trades: int) -> dict[str, Any]:
     """All figures."""
     stream = make_stream(trades)
-    leap = _open(stream)
+    leap = _open_leap(stream)
     outcomes = [outcome for batch in stream.batches for outcome in leap.apply_batch(batch)]
     assert all(outcome.code == Code.OK for outcome in outcomes)
     orders = sum(outcome.items[0] & 15 == Kind.ORDER for outcome in outcomes)
     r = measure_r()
-    opened = [_open(stream) for _ in range(2 * RUNS)]
+    machines = [_open_machine(stream) for _ in range(RUNS)]
+    leaps = [_open_leap(stream) for _ in range(RUNS)]
     gc.collect()
     gc.freeze()  # as the daemons do once they are up
-    trade_s, trade_r = measure(run_trades(stream, opened))
-    reexecute_s, reexecute_r = measure(run_reexecution(stream, opened))
+    trade_s, trade_r = measure(run_trades(stream, machines))
+    reexecute_s, reexecute_r = measure(run_reexecution(stream, leaps))
     step_s, step_r = measure(run_trace(stream), runs=1)
     scan_ms = kernels.scan_10000x20()
     reprice_ms = kernels.reprice_500()
