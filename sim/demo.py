@@ -17,6 +17,7 @@ from sim.world import Setting
 
 LIMIT_S = 170.0  # the whole run; half of it is what a quiet machine needs
 MIN_BATCHES = 10
+BAIT_S = 26.0  # so that the trader who withdraws does it in an epoch before the lie's
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def summarize(console: Console, numbers: dict[str, Any], play: Play, missing: li
 async def run_demo(demo: Demo) -> int:
     """The exit code."""
     console = Console()
-    setting = Setting(demo.out, MarketSection(kind="walk", seed=demo.seed), lie=demo.lie, rate=demo.rate, seed=demo.seed, bait_s=16.0)
+    setting = Setting(demo.out, MarketSection(kind="walk", seed=demo.seed), lie=demo.lie, rate=demo.rate, seed=demo.seed, bait_s=BAIT_S)
 
     async def script(play: Play) -> int:
         with trio.move_on_after(LIMIT_S - play.story.seconds):

@@ -24,11 +24,12 @@ POST_BYTES = 132  # selector and arguments of `post`
 
 @dataclass(frozen=True)
 class BatchEntry:
-    """One batch, executed. `trades` are those that applied; `size` is calldata in bytes."""
+    """One batch, executed. `trades` are those that applied; `size` is calldata in bytes; `withdrawals` are (owner, amount)."""
 
     posted: Posted
     trades: int
     size: int
+    withdrawals: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
@@ -133,9 +134,10 @@ class Ledger:
         batch = await self.reader.read_batch(posted)
         if posted.epoch not in self._before:
             self._before[posted.epoch] = self.state.copy()
+        outbox = len(self.state.outbox)
         outcomes = self._leap.apply_batch(batch)
         trades = sum(1 for outcome in outcomes if outcome.code == Code.OK and outcome.items and outcome.items[0] & 15 == Kind.TRADE)
-        return BatchEntry(posted, trades, compute_size(batch))
+        return BatchEntry(posted, trades, compute_size(batch), tuple(self.state.outbox[outbox:]))
 
     async def _take(self, tx_hash: bytes, event: Event, block: BlockSeen, beside: Sequence[Event]) -> None:
         match event:

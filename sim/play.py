@@ -24,9 +24,9 @@ from sim.finding import Finding, find_step, format_usd
 from sim.ledger import ClaimEntry, Dispute, Ledger
 from sim.process import Family
 from sim.story import Narrator, Story
-from sim.villains.lies import LIES
+from sim.villains.lies import LIES, Bait
 from sim.villains.steps import get_table_name
-from sim.world import Setting, World, connect, create_world
+from sim.world import SHOCK, Setting, World, connect, create_world
 
 WITHDRAW_GAS = 400_000
 POLL_S = 0.25
@@ -238,6 +238,8 @@ async def _start(world: World, client: Client, deployment: Deployment, story: St
     await world.start_sequencer()
     lie = world.setting.lie
     story.say("the sequencer listens" + ("" if lie is None else f"; in one of its claims it will lie: {LIES[lie].story}"))
+    if lie is not None and LIES[lie].bait == Bait.WEAK:
+        story.say(f"that takes a poor account: all prices will jump by {SHOCK:.0%}, which no recorded market does", "dim")
     nursery.start_soon(world.start_market)
     return Play(world, client, deployment, story)
 

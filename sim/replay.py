@@ -11,7 +11,7 @@ from sim.actors.config import MarketSection
 from sim.cast import CHALLENGERS
 from sim.market.source import ReplaySource
 from sim.play import EXIT_DONE, EXIT_FAILED, Play, describe_finding, run_play
-from sim.villains.lies import LIES, Bait
+from sim.villains.lies import LIES
 from sim.world import Setting
 
 LEAD_S = 14.0  # on the wall, from the chain's start to the window's: as long as it takes until the market is open
@@ -19,7 +19,6 @@ TAIL_S = 12.0  # on the wall, for the last batches to land
 DISPUTE_S = 150.0  # on the wall, for a dispute that is still open when the window ends
 MARK_AGE_S = 25  # of the market, between two marks: rules want them younger than 60 s
 MAX_MARK_S = 5.5  # on the wall
-SHOCK = 0.35  # relative move of all forwards, where a lie needs an account that is suddenly poor
 
 
 @dataclass(frozen=True)
@@ -44,12 +43,7 @@ def check_lie(name: str) -> None:
 
 def build_setting(replay: Replay, source: ReplaySource) -> Setting:
     """Paces of the market's seconds become the wall's."""
-    needs_shock = replay.lie is not None and LIES[replay.lie].bait == Bait.WEAK
-    shock_at = source.start + round(25 * replay.speed) if needs_shock else 0
-    market = MarketSection(
-        kind="replay", file=str(replay.file.resolve()), start=replay.start, end=replay.end, origin=source.start, shock_at=shock_at,
-        shock=SHOCK,
-    )  # fmt: skip
+    market = MarketSection(kind="replay", file=str(replay.file.resolve()), start=replay.start, end=replay.end, origin=source.start)
     return Setting(
         replay.out,
         market,

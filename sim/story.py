@@ -70,6 +70,8 @@ class Narrator:
             self._story.say(
                 f"batch {r.number} of epoch {entry.posted.epoch}: {entry.trades} trades in {entry.size:,} bytes of calldata{extra}", "dim"
             )
+            for owner, amount in entry.withdrawals:
+                self._story.say(f"{self._cast.find_role(owner)} withdraws {format_usd(amount)}: to be paid once a claim with it is final")
         works = [event for _, event in seen.events if isinstance(event, WorkCredited)]
         for _, event in seen.events:
             self._tell_event(event, works)

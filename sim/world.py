@@ -31,6 +31,8 @@ from sim.villains.steps import get_table_name
 USD = 1_000_000
 PRESET = "devnet"
 ACCOMPLICE_DEPOSIT = 25_000 * USD
+SHOCK_S = 5.0  # on the wall, from the bait to the move that some lies need
+SHOCK = 0.35  # relative move of all forwards then: no market of the last years moved so far within minutes
 PATIENCE_S = 20  # on the wall, before a challenger claims what nobody else has claimed
 
 
@@ -135,6 +137,10 @@ class World:
     async def start_market(self) -> None:
         """Oracle, makers, takers; and the accomplice, if there is a lie with a bait."""
         setting = self.setting
+        bait = Bait.NOTHING if setting.lie is None else LIES[setting.lie].bait
+        bait_at = self.now() + round(setting.bait_s * setting.speed)
+        if bait == Bait.WEAK:
+            self.market = msgspec.structs.replace(self.market, shock_at=bait_at + round(SHOCK_S * setting.speed), shock=SHOCK)
         common: dict[str, Any] = {"sequencer": self.ws, "market": self.market}
         oracle = OracleConfig(**self._get_common("oracle"), **common, keys=self.cast.get_paths("oracle"), every_s=setting.mark_s)
         makers = MakersConfig(
@@ -149,12 +155,11 @@ class World:
             nursery.start_soon(self._start, "oracle", oracle, ["straddle", "sim", "oracle"])
             nursery.start_soon(self._start, "makers", makers, ["straddle", "sim", "makers"])
             nursery.start_soon(self._start, "takers", takers, ["straddle", "sim", "takers"])
-            if setting.lie is not None and LIES[setting.lie].bait != Bait.NOTHING:
-                nursery.start_soon(self._start_accomplice)
+            if bait != Bait.NOTHING:
+                nursery.start_soon(self._start_accomplice, bait_at)
 
-    async def _start_accomplice(self) -> None:
+    async def _start_accomplice(self, at: int) -> None:
         setting = self.setting
-        at = self.now() + round(setting.bait_s * setting.speed)
         config = AccompliceConfig(
             **self._get_common("accomplice"), sequencer=self.ws, market=self.market, keys=self.cast.get_paths("accomplice"),
             deposit=ACCOMPLICE_DEPOSIT, lie=setting.lie or "", at=at,

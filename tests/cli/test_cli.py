@@ -161,7 +161,5 @@ def test_devnet_deploy_verify__as_a_user_does_it(run: Run, tmp_path: Path, monke
         assert "[deployment]" in wrong.stderr
     finally:
         devnet.terminate()
-        assert devnet.wait(10) == 0
-        assert devnet.stdin is not None
-        devnet.stdin.close()
-        devnet.stdout.close()
+        devnet.communicate(timeout=10)
+        assert devnet.returncode == 0
