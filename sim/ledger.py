@@ -88,8 +88,8 @@ class Ledger:
         self.head: Header | None = None
         self._leap = Leap(State(deployment.params), self.rules)
         self._before: dict[int, State] = {}  # the state before an epoch's first batch
+        self._roots: dict[int, bytes] = {}
         self._owners: dict[bytes, int] = {}
-        self._last_epoch = 0
 
     @property
     def state(self) -> State:
@@ -111,8 +111,10 @@ class Ledger:
         return (self._before[later[0]] if later else self.state).copy()
 
     def get_right_root(self, epoch: int) -> bytes:
-        """What a claim of the epoch must say."""
-        return self.get_after(epoch).get_root()
+        """What a claim of the epoch must say. The epoch must be over: it can be claimed only then, and never changes any more."""
+        if epoch not in self._roots:
+            self._roots[epoch] = self.get_after(epoch).get_root()
+        return self._roots[epoch]
 
     async def apply(self, event: FollowerEvent) -> Seen | None:
         """News of a block; None for one that is undone before anything of it counted."""
@@ -186,7 +188,7 @@ class Ledger:
         return [entry for entry in self.claims.values() if entry.event.epoch == epoch]
 
     def is_right(self, claim: Claimed) -> bool:
-        """Whether its post-state is the honest one, given that its parent's is. The epoch must be over."""
+        """Whether its post-state is the honest one."""
         return claim.post_root == self.get_right_root(claim.epoch)
 
     def get_chain(self, claim_id: bytes) -> list[ClaimEntry]:

@@ -11,6 +11,7 @@ from typing import Any
 import trio
 from rich.console import Console
 
+from l1.abi import decode_reason
 from l1.client import Client
 from l1.contracts import encode_withdraw, encode_withdraw_stake, get_claim, read
 from l1.deploy import Deployment
@@ -110,7 +111,7 @@ class Play:
         claim = await get_claim(self.client, self._claims, liar.event.claim_id)
         self.outcome.is_stake_gone = not claim.is_alive and not await self._can_withdraw(liar)
         dispute = self.ledger.disputes[liar.event.position]
-        if dispute.proof_tx:
+        if dispute.proof_tx and self.outcome.finding is None:
             epoch = liar.event.epoch
             table = load_steps(get_table_name(self.world.setting.lie or ""))
             batches = await self.ledger.read_epoch(epoch)
@@ -158,7 +159,9 @@ class Play:
         sender = Sender(self.client, self.world.cast.keys[role], self.deployment.chain_id, MemoryJournal(), Policy(depth=1), poll_s=POLL_S)
         async with trio.open_nursery() as nursery:
             await nursery.start(sender.run)
-            await sender.send(self.deployment.get_address("Vault"), data, gas=WITHDRAW_GAS)
+            receipt = await sender.send(self.deployment.get_address("Vault"), data, gas=WITHDRAW_GAS)
+            if not receipt.ok:
+                raise AssertionError(f"the vault refuses what a final state owes: {decode_reason(receipt.reason)}")
             nursery.cancel_scope.cancel()
 
     # -- numbers

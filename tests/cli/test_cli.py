@@ -161,5 +161,6 @@ def test_devnet_deploy_verify__as_a_user_does_it(run: Run, tmp_path: Path, monke
         assert "[deployment]" in wrong.stderr
     finally:
         devnet.terminate()
-        devnet.communicate(timeout=10)
-        assert devnet.returncode == 0
+        code = devnet.wait(10)
+        devnet.communicate()
+    assert code == 0
