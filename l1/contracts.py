@@ -341,6 +341,11 @@ def encode_finalize(claim_id: bytes) -> bytes:
     return encode_call("Claims", "finalize", (claim_id,))
 
 
+def encode_advance_stake(stake_id: bytes, child: bytes) -> bytes:
+    """Onto a live claim whose parent is the stake's tip, whoever made it. The sender must be the stake's owner."""
+    return encode_call("Claims", "advance_stake", (stake_id, child))
+
+
 def encode_withdraw_stake(stake_id: bytes) -> bytes:
     return encode_call("Claims", "withdraw_stake", (stake_id,))
 

@@ -6,7 +6,8 @@
 @notice The tree of claims about the state after each epoch, the duels that decide between rivals, and the stakes behind them.
     docs/dispute.md has the rules.
 @dev The pot of a position is one stake for each dead claim of it: claims of one position never share a stake, and no final claim stands
-    on a dead one's.
+    on a dead one's. `advance_stake` keeps it so: what it moves onto a claim comes on top of the stake that the claim was entered with, and a
+    stake only goes down the tree, so one that entered with a claim that died is below it for ever.
 """
 
 from .parts import duels
@@ -322,6 +323,16 @@ def timeout(a: bytes32, b: bytes32):
 
 
 # ---- external: money
+
+@external
+def advance_stake(stake_id: bytes32, child: bytes32):
+    """
+    @notice Move the sender's stake from its tip to a live child of it, whoever made that: the stake shares the child's fate from then on.
+    """
+    item: Claim = self.claims[child]
+    assert self._is_alive(item), "claims: no live child"
+    purse._move(stake_id, item.parent, child)
+
 
 @external
 @nonreentrant

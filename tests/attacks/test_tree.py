@@ -24,7 +24,6 @@ def test_attack_10__liars_fill_the_group_in_one_block__the_truth_still_enters() 
     assert world.is_alive(truth)
 
 
-@pytest.mark.xfail(strict=True, reason="a stake moves only to a claim that its owner makes, so it cannot follow a right claim of another")
 def test_attack_3__right_claim_made_by_another__honest_stake_follows() -> None:
     """Else whoever is quicker with the truth, once, makes the honest party pay a second stake in the next position."""
     world = World()
@@ -34,7 +33,9 @@ def test_attack_3__right_claim_made_by_another__honest_stake_follows() -> None:
     world.enter(first, honest)
     second = world.compute_honest(epochs[1], first.id, first.post_root)
     world.enter(second, griefer)
+    world.evm.transact(honest, world.claims, "advance_stake", first.id, second.id)
     assert world.is_alive(enter_child(world, second, epochs[2], honest, first.id))
+    assert world.evm.get_balance(world.claims.address) == 2 * world.stake_wei
 
 
 def test_attack_2__liars_who_kill_each_other_over_and_over__truth_enters_in_any_generation() -> None:

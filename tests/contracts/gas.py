@@ -69,7 +69,7 @@ def measure_dispute(world: World) -> dict[str, int]:
 
 
 def measure_ends(world: World) -> dict[str, int]:
-    """A claim on a moved stake, and the end of a rival that does nothing."""
+    """A claim on a moved stake, the end of a rival that does nothing, and a stake that follows another's claim."""
     evm = world.evm
     alice, mallory = evm.create_account(), evm.create_account()
     first = world.compute_honest(world.run_epoch())
@@ -82,6 +82,9 @@ def measure_ends(world: World) -> dict[str, int]:
     world.pass_close(first.id)
     evm.advance(world.times.grace_s + world.times.censorship_s + 1)
     gas["timeout"] = world.timeout(alice, child, rival).gas_used
+    late = world.compute_honest(world.run_epoch(), child.id, child.post_root)
+    world.enter(late, mallory)
+    gas["advance_stake"] = evm.transact(alice, world.claims, "advance_stake", first.id, late.id).gas_used
     return gas
 
 

@@ -42,12 +42,20 @@ def _place(claim_id: bytes32, parent: bytes32, stake_from: bytes32) -> bytes32:
         self._stakes[claim_id].owner = msg.sender
         return claim_id
     assert msg.value == 0, "claims: the stake is there already"
-    stake: Stake = self._get(stake_from)
+    self._move(stake_from, parent, claim_id)
+    return stake_from
+
+
+@internal
+def _move(stake_id: bytes32, parent: bytes32, child: bytes32):
+    """
+    @notice The sender's stake, from `parent` to `child`. It only ever goes down the tree, so it never leaves a claim that it was on.
+    """
+    stake: Stake = self._get(stake_id)
     assert stake.owner == msg.sender, "claims: not your stake"
     assert stake.tip == parent, "claims: the stake is not on the parent"
-    self._stakes[stake_from].tip = claim_id
-    log StakeMoved(stake_id=stake_from, tip=claim_id)
-    return stake_from
+    self._stakes[stake_id].tip = child
+    log StakeMoved(stake_id=stake_id, tip=child)
 
 
 @internal
