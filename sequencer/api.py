@@ -4,7 +4,6 @@ Everything that a connection may hold is bounded: the size of a message, request
 be sent. A reader that is too slow is dropped, with that as the reason of the close; so is one that sends what is not a text.
 """
 
-import functools
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,7 +11,8 @@ from typing import Any
 
 import msgspec
 import trio
-from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketRequest, serve_websocket
+from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketRequest, WebSocketServer
+from wsproto.utilities import ProtocolError
 
 from node.errors import NodeCode, NodeError
 from node.instruments import encode_instrument
@@ -68,6 +68,27 @@ class Session:
             await self.socket.send_message(message.decode())
 
 
+class _Server(WebSocketServer):
+    """trio-websocket's, which lets a peer that is gone in the middle of its handshake end the whole server: what its reader raises then
+    passes by the handler. Also bounds the connections that have not finished their handshake.
+    """
+
+    open = 0
+    limit = 0
+
+    async def _handle_connection(self, stream: trio.abc.Stream) -> None:
+        if self.open >= self.limit:
+            await stream.aclose()
+            return
+        self.open += 1
+        try:
+            await super()._handle_connection(stream)
+        except* (ConnectionClosed, ProtocolError, trio.BrokenResourceError, trio.ClosedResourceError):
+            pass  # whoever is gone is told nothing
+        finally:
+            self.open -= 1
+
+
 class Api:
     """Serves one desk. `tell` is the desk's `on_news`."""
 
@@ -83,27 +104,30 @@ class Api:
         """Until cancelled; `task_status` gets the port."""
         try:
             async with trio.open_nursery() as nursery:
-                start = functools.partial(
-                    serve_websocket,
+                listeners = await trio.open_tcp_listeners(port, host=host)
+                server = _Server(
                     self._handle,
-                    host,
-                    port,
-                    None,
+                    listeners,
                     handler_nursery=nursery,
                     max_message_size=self._limits.message_bytes,
                     connect_timeout=10,
                     disconnect_timeout=2,
                 )
-                server = await nursery.start(start)
+                server.limit = 2 * self._limits.connections
+                await nursery.start(server.run)
                 task_status.started(server.port)
         except* OSError as errors:
             raise NodeError(NodeCode.LISTEN, f"cannot listen on {host}:{port}: {errors.exceptions[0]}") from None
 
     async def _handle(self, request: WebSocketRequest) -> None:
-        if len(self._sessions) >= self._limits.connections:
-            await request.reject(503, body=b"too many connections")
+        """A peer may be gone at any time, also in the middle of its handshake: that concerns nobody else."""
+        try:
+            if len(self._sessions) >= self._limits.connections:
+                await request.reject(503, body=b"too many connections")
+                return
+            socket = await request.accept()
+        except ConnectionClosed:
             return
-        socket = await request.accept()
         session = Session(socket, self._limits)
         self._sessions.add(session)
         try:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 OrderKey = tuple[int, int]  # account, nonce
+SPARE = 1_024  # times of expiry of orders that left, beside as many as there are orders
 
 
 @dataclass(slots=True)
@@ -76,7 +77,7 @@ class Book:
         self.orders: dict[OrderKey, Resting] = {}
         self.by_account: dict[int, dict[int, Resting]] = {}  # account -> nonce -> order
         self._sides: dict[tuple[int, int], Side] = {}  # (series, is_buy)
-        self._expiries: list[tuple[int, OrderKey]] = []  # a heap; orders that left stay in it until their time
+        self._expiries: list[tuple[int, OrderKey]] = []  # a heap; orders that left stay in it for a while
 
     def add(self, order: Resting) -> None:
         """The key must be new."""
@@ -85,7 +86,17 @@ class Book:
         self.orders[order.key] = order
         self.by_account.setdefault(order.account, {})[order.nonce] = order
         self._sides.setdefault((order.series, order.is_buy), Side()).add(get_rank(order.is_buy, order.price), order)
-        heapq.heappush(self._expiries, (order.valid_until, order.key))
+        if len(self._expiries) > 2 * len(self.orders) + SPARE:
+            # orders come and go free of charge: those that left must not stay until a time that their owner chose
+            self._expiries = [(other.valid_until, other.key) for other in self.orders.values()]
+            heapq.heapify(self._expiries)
+        else:
+            heapq.heappush(self._expiries, (order.valid_until, order.key))
+
+    @property
+    def held(self) -> int:
+        """Things in memory beside the orders: sides, and times of expiry."""
+        return len(self._sides) + len(self._expiries)
 
     def remove(self, key: OrderKey) -> Resting:
         """KeyError if it does not rest."""
@@ -94,7 +105,10 @@ class Book:
         del nonces[order.nonce]
         if not nonces:
             del self.by_account[order.account]
-        self._sides[order.series, order.is_buy].remove(get_rank(order.is_buy, order.price), key)
+        side = self._sides[order.series, order.is_buy]
+        side.remove(get_rank(order.is_buy, order.price), key)
+        if not side.ranks:
+            del self._sides[order.series, order.is_buy]
         return order
 
     def get_best(self, series: int, is_buy: int) -> Resting | None:

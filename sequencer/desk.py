@@ -21,9 +21,10 @@ MAX_WAITING = 10_000  # events that wait for their commit; more are refused
 class _Ticket:
     """Events of one caller, with their effects."""
 
-    __slots__ = ("done", "effects")
+    __slots__ = ("count", "done", "effects")
 
-    def __init__(self, effects: list[Effect]) -> None:
+    def __init__(self, count: int, effects: list[Effect]) -> None:
+        self.count = count
         self.effects = effects
         self.done = trio.Event()
 
@@ -38,7 +39,7 @@ class Desk:
         self.on_post: Callable[[PostBatch], None] = lambda post: None
         self._store = store
         self._tickets: deque[_Ticket] = deque()
-        self._waiting = 0
+        self.waiting = 0
         self._wake = trio.Event()
         self._snapshot = 0
         self._is_committing = False
@@ -47,21 +48,20 @@ class Desk:
     @property
     def is_busy(self) -> bool:
         """Too much waits for the disk: new orders are refused."""
-        return self._waiting >= MAX_WAITING
+        return self.waiting >= MAX_WAITING
 
     def take(self, events: Sequence[Event]) -> Callable[[], Awaitable[list[Result]]]:
         """Applies them now, in order; the returned call waits until they are durable and gives their replies."""
         effects: list[Effect] = []
         for event in events:
             effects += self.machine.apply(event)
-        ticket = _Ticket(effects)
+        ticket = _Ticket(len(events), effects)
         self._tickets.append(ticket)
-        self._waiting += len(events)
+        self.waiting += len(events)
         self._wake.set()
 
         async def wait() -> list[Result]:
             await ticket.done.wait()
-            self._waiting -= len(events)
             return [effect.result for effect in effects if isinstance(effect, Reply)]
 
         return wait
@@ -84,6 +84,7 @@ class Desk:
                     self._is_committing = False
                 for ticket in tickets:
                     self._perform(ticket.effects)
+                    self.waiting -= ticket.count  # here, since the caller may have gone
                     ticket.done.set()
                 if self._store.last - self._snapshot >= self.snapshot_records:
                     await self.save_snapshot()

@@ -162,7 +162,9 @@ class RowParams(Params, frozen=True):
 
 def decode_message(message: str | bytes) -> list[msgspec.Raw]:
     """The requests of one message, and whether they came as a batch is told by `is_batch`."""
-    text = message.encode() if isinstance(message, str) else message
+    if not isinstance(message, str):
+        raise ApiError(PARSE_ERROR, "not a text")
+    text = message.encode()
     try:
         if is_batch(text):
             requests = msgspec.json.decode(text, type=list[msgspec.Raw])
@@ -170,7 +172,7 @@ def decode_message(message: str | bytes) -> list[msgspec.Raw]:
                 raise ApiError(INVALID_REQUEST, f"a batch has 1 to {MAX_BATCH} requests")
             return requests
         return [msgspec.Raw(text)]
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise ApiError(PARSE_ERROR, f"not JSON: {error}") from None
 
 
@@ -185,7 +187,7 @@ def decode_request(raw: msgspec.Raw) -> Request:
         return _REQUEST.decode(raw)
     except msgspec.ValidationError as error:
         raise ApiError(INVALID_REQUEST, str(error)) from None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise ApiError(PARSE_ERROR, f"not JSON: {error}") from None
 
 
@@ -193,7 +195,7 @@ def decode_params(raw: msgspec.Raw, kind: type[Params]) -> Any:
     """Raises `ApiError` with the place of what is wrong."""
     try:
         return msgspec.json.decode(raw, type=kind)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise ApiError(INVALID_PARAMS, str(error)) from None
 
 

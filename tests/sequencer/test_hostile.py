@@ -1,0 +1,100 @@
+"""Clients that want the sequencer to stop: depth, bytes that are no text, connections that are torn down, orders that come and go."""
+
+import json
+import socket
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from trio_websocket import open_websocket_url
+
+from protocol.series import encode_series
+from sequencer.api import ApiLimits
+from sequencer.desk import MAX_WAITING
+from sequencer.events import CancelReceived, OrderPlaced
+from tests.sequencer.test_api import ask, encode_order, open_venue, order, request
+from tests.sequencer.test_machine import MARK
+from tests.sequencer.world import EXPIRY, START, USD, World, build_order_event
+
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+DEEP = "[" * 200_000 + "]" * 200_000
+NESTED = '{"jsonrpc":"2.0","id":1,"method":"public/get_time","params":' + DEEP + "}"
+HANDSHAKE = (
+    b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize("message", [DEEP, "[" * 400_000, NESTED, b'{"jsonrpc":"2.0","id":1,"method":"\xff"}', b"\xff\xfe", ""])
+async def test_what_is_no_request_is_refused_and_nobody_else_notices(tmp_path: Path, message: str | bytes) -> None:
+    async with open_venue(tmp_path) as venue, open_websocket_url(venue.url) as client:
+        await client.send_message(message)
+        with trio.fail_after(10):
+            reply = json.loads(await client.get_message())
+        assert reply["error"]["code"] in (-32700, -32600)
+        assert "result" in await ask(client, request("public/status"))
+
+
+def tear_down(port: int, data: bytes) -> None:
+    """Says something and resets the connection at once."""
+    with socket.create_connection(("127.0.0.1", port)) as peer:
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.sendall(data)
+
+
+@pytest.mark.parametrize("connections", [1, 64])
+async def test_connections_that_are_reset_in_their_handshake_harm_nobody(tmp_path: Path, connections: int) -> None:
+    async with open_venue(tmp_path, ApiLimits(connections=connections)) as venue, open_websocket_url(venue.url) as client:
+        port = int(venue.url.rpartition(":")[2])
+        for data in (HANDSHAKE, HANDSHAKE[:40], b"\x00" * 100, HANDSHAKE + b"\xff" * 50):
+            for _ in range(20):
+                tear_down(port, data)
+            await trio.sleep(0.05)
+        assert "result" in await ask(client, request("public/status"))
+
+
+async def test_clients_that_leave_before_their_answer_use_up_nothing(tmp_path: Path) -> None:
+    """Each leaves while its orders wait for the disk: what was counted as waiting must not stay so."""
+    async with open_venue(tmp_path) as venue:
+        for number in range(8):
+            with trio.CancelScope() as scope:
+                answers = venue.desk.take([build_order_event(START + 1, 0, 0, MARK, 1, number + 1)])
+                scope.cancel()
+                await answers()
+            assert scope.cancelled_caught
+        await venue.desk.submit([build_order_event(START + 1, 0, 0, MARK, 1, 100)])
+        assert venue.desk.waiting == 0 < MAX_WAITING
+
+
+async def test_an_order_of_a_dropped_session_still_counts(tmp_path: Path) -> None:
+    async with open_venue(tmp_path) as venue:
+        async with open_websocket_url(venue.url) as client:
+            await client.send_message(json.dumps(request("private/sell", order(0, 0, 1))))
+        async with open_websocket_url(venue.url) as client:
+            with trio.fail_after(10):
+                for _ in range(100):
+                    reply = await ask(client, request("public/get_order_book", get_book()))
+                    if reply["result"]["asks"]:
+                        return
+                    await trio.sleep(0.02)
+                raise AssertionError("the order is lost")
+
+
+def get_book() -> dict[str, Any]:
+    return {"instrument_name": encode_order(build_order_event(START + 1, 0, 0, MARK, 1, 1))["instrument_name"]}
+
+
+def test_orders_that_come_and_go_leave_nothing_behind() -> None:
+    """They are free of charge, so memory must not follow their number."""
+    world = World()
+    world.open()
+    for nonce in range(1, 3_000):
+        series = encode_series(0, EXPIRY, (20_000 + nonce) * USD, 1)
+        placed = world.ask(build_order_event(START, 0, 0, MARK, 1, nonce, valid_s=10**9, series=series))
+        assert isinstance(placed, OrderPlaced), placed
+        world.apply(CancelReceived(START, 1, 0, (nonce,)))
+    assert not world.machine.book.orders
+    assert world.machine.book.held <= 1_100
