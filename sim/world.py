@@ -21,7 +21,7 @@ from l1.provider import Provider
 from node.config import L1, Config, KeyFiles, Logs, encode_config
 from sequencer.config import Batches, Claims, SequencerConfig, Server
 from sim.actors.config import MakersConfig, MarketSection, OracleConfig, TakersConfig
-from sim.cast import CHALLENGERS, FUNDED, Cast, create_cast
+from sim.cast import CHALLENGERS, FUNDED, ORACLES, Cast, create_cast
 from sim.deployer import deploy_with
 from sim.process import Child, Family
 from sim.villains.accomplice import AccompliceConfig
@@ -96,7 +96,7 @@ class World:
 
     async def deploy(self, client: Client) -> Deployment:
         """Contracts, and the file that says where they are."""
-        oracles = tuple(self.cast.get_address(f"oracle-{at}") for at in range(3))
+        oracles = tuple(self.cast.get_address(f"oracle-{at}") for at in range(ORACLES))
         plan = Plan(PRESET, self.setting.speed, self.cast.get_address("sequencer"), oracles)
         deployment = await deploy_with(client, self.cast.keys["deployer"], plan)
         save_deployment(self.deployment_path, deployment)

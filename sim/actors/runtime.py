@@ -127,17 +127,18 @@ async def refresh(session: Session, trader: Trader) -> bool:
 
 async def place(scene: Scene, traders: Mapping[int, Trader], orders: Sequence[Any], is_immediate: bool) -> list[Any]:
     """In messages of a bounded size. Answers in order: an order with its trades, or an error. A trader whose generation was raised is
-    refreshed.
+    refreshed; one whose nonces were used before we came skips some.
     """
     answers: list[Any] = []
     for start in range(0, len(orders), 128):
         signed = [traders[order.account].sign_order(order, is_immediate) for order in orders[start : start + 128]]
         answers += await scene.session.call("straddle/place_orders", {"orders": signed})
-    stale = {
-        order.account
-        for order, answer in zip(orders, answers, strict=True)
-        if answer and answer.get("error", {}).get("code") == Code.GENERATION
-    }
-    for account in stale:
-        await refresh(scene.session, traders[account])
+    codes: dict[int, set[int]] = {}
+    for order, answer in zip(orders, answers, strict=True):
+        codes.setdefault(order.account, set()).add(answer.get("error", {}).get("code", Code.OK))
+    for account, found in codes.items():
+        if Code.GENERATION in found:
+            await refresh(scene.session, traders[account])
+        if Code.NONCE in found:
+            traders[account].skip_nonces()
     return answers

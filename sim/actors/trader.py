@@ -57,6 +57,10 @@ class Trader:
             "time_in_force": "immediate_or_cancel" if is_immediate else "good_til_date",
         }
 
+    def skip_nonces(self) -> None:
+        """The account has used these nonces before we came: twice as high, until one is free."""
+        self.order_nonce += 1 + self.order_nonce
+
     def sign_withdrawal(self, amount: int) -> Request:
         """At most `amount`, 1e-6 USD."""
         self.nonce += 1
