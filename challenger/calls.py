@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from challenger.events import Action, Finalize, Move, PostClaim, Prove, Reopen, Timeout, WithdrawStake, WithdrawWork
+from challenger.events import Action, AdvanceStake, Finalize, Move, PostClaim, Prove, Reopen, Timeout, WithdrawStake, WithdrawWork
 from protocol.keccak import ZERO
 
 # Generous: at least twice what the full height takes. A proof gets all that a transaction may have (EIP-7825).
@@ -40,6 +40,8 @@ def make_call(action: Action, stake_wei: int) -> Call:
             return Call("reopen", (parent,), 0, SHORT_GAS)
         case Finalize(claim_id):
             return Call("finalize", (claim_id,), 0, SHORT_GAS)
+        case AdvanceStake(stake_id, child):
+            return Call("advance_stake", (stake_id, child), 0, SHORT_GAS)
         case WithdrawStake(stake_id):
             return Call("withdraw_stake", (stake_id,), 0, SHORT_GAS)
         case WithdrawWork(claim_id):

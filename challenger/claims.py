@@ -1,8 +1,8 @@
-"""Whether to claim: the truth beside a wrong claim, or first where nobody has claimed."""
+"""Whether to claim: the truth beside a wrong claim, or first where nobody has claimed; and which stake backs it."""
 
-from challenger.board import Board
+from challenger.board import Board, Status
 from challenger.epochs import Link
-from challenger.events import PostClaim
+from challenger.events import AdvanceStake, PostClaim
 from challenger.state import FAR, Challenger, Settings, Task
 from protocol.keccak import ZERO
 
@@ -15,17 +15,49 @@ def find_stake(state: Challenger, board: Board, parent: bytes) -> bytes:
     return min(mine, default=ZERO)
 
 
+def find_advance(state: Challenger, board: Board, links: tuple[Link, ...]) -> AdvanceStake | None:
+    """The next move of our stake that is furthest along the path; None if it is where the path ends, or if there is none.
+
+    A stake is behind where somebody else made the next right claim: one of ours would have taken it along. Whoever takes stakes out
+    leaves those alone that can be taken.
+    """
+    keeps, me = state.settings.keeps_stake, state.settings.me
+    tips = ((stake, tip) for stake, tip in board.tips.items() if state.owners.get(stake) == me)
+    mine = {tip: stake for stake, tip in tips if keeps or not _is_final(board, tip)}
+    live = [link for link in links if link.status in (Status.PENDING, Status.FINAL)]
+    if not live or live[-1].claim_id in mine:
+        return None
+    return next((AdvanceStake(mine[link.parent], link.claim_id) for link in reversed(live) if link.parent in mine), None)
+
+
 def plan_claims(state: Challenger, board: Board, links: tuple[Link, ...], now: int) -> list[Task]:
-    """Only the end of the path can miss its right claim."""
+    """Only the end of the path can miss its right claim. It waits for a stake that is on its way, unless time runs short."""
     settings = state.settings
-    if settings.me is None or not links or links[-1].status is not None:
+    if settings.me is None or not links:
         return []
-    link = links[-1]
-    if not _is_time(settings, link, now):
-        return []
-    stake = find_stake(state, board, link.parent)
-    deadline = link.position.close - 1 if link.position else FAR
-    return [Task(f"claim:{link.claim_id.hex()}", deadline, PostClaim(link.parent, link.epoch, link.truth, stake))]
+    link, tasks = links[-1], []
+    is_due = link.status is None and _is_time(settings, link, now)
+    advance = find_advance(state, board, links)
+    if advance is not None and (is_due or settings.keeps_stake):
+        tasks.append(Task(f"advance:{advance.stake_id.hex()}:{advance.child.hex()}", FAR, advance))
+    if is_due and (advance is None or _is_late(settings, link, now)):
+        stake = find_stake(state, board, link.parent)
+        deadline = link.position.close - 1 if link.position else FAR
+        tasks.append(Task(f"claim:{link.claim_id.hex()}", deadline, PostClaim(link.parent, link.epoch, link.truth, stake)))
+    return tasks
+
+
+def _is_final(board: Board, claim_id: bytes) -> bool:
+    claim = board.claims.get(claim_id)
+    return claim is not None and claim.status == Status.FINAL
+
+
+def _is_late(settings: Settings, link: Link, now: int) -> bool:
+    """From half of the entry window or of the group on a new stake is paid: a claim in time is worth more."""
+    position = link.position
+    if position is None:
+        return False
+    return now >= position.close - max(settings.urgent_s, settings.params.entry_s >> 1) or len(position.claims) >= GROUP >> 1
 
 
 def _is_time(settings: Settings, link: Link, now: int) -> bool:

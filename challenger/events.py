@@ -162,6 +162,14 @@ class Finalize:
 
 
 @dataclass(frozen=True, slots=True)
+class AdvanceStake:
+    """Onto `child`, a right claim of somebody else on the claim that our stake sits on."""
+
+    stake_id: bytes
+    child: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class WithdrawStake:
     stake_id: bytes
 
@@ -171,7 +179,7 @@ class WithdrawWork:
     claim_id: bytes
 
 
-Action = PostClaim | Move | Prove | Timeout | Reopen | Finalize | WithdrawStake | WithdrawWork
+Action = PostClaim | Move | Prove | Timeout | Reopen | Finalize | AdvanceStake | WithdrawStake | WithdrawWork
 
 # -- effects
 

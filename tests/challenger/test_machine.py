@@ -356,21 +356,3 @@ def test_catch_up__old_dispute__is_judged_without_being_fought_again() -> None:
     assert {item.judgement for item in late.get_reports(Verdict)} == {Judgement.VALID, Judgement.INVALID}
     assert not late.get_reports(Evidence)
     assert not late.get_reports(Alert)
-
-
-def test_stake_elsewhere__claim_on_anothers_claim__pays_a_new_one() -> None:
-    world = World()
-    world.lie()
-    alice = Party(world, ALICE)
-    alice.land()
-    alice.catch_up()
-    for trader in (0, 1):
-        world.scribe.clock = world.court.now
-        world.scribe.cancel(trader)
-        world.post([world.scribe.close_batch()])
-        me = CAROL if trader == 0 else ALICE
-        party = Party(world, me, claim_if_missing=True)
-        (action,) = [send.action for send in party.sent if isinstance(send.action, PostClaim)]
-        assert action.stake_from == ZERO
-        party.land()
-    assert len(party.state.board.tips) == 3
