@@ -1,7 +1,8 @@
 """A stream of orders like a busy venue's, for benchmarks: two underlyings, hundreds of series, makers that rest, takers that sweep.
 
-A sequencer's machine takes them as its daemon would, and an L1 lands what it posts; so there are the events that it took and the batches that
-came of them. About 1.24 orders a trade, as in recorded flow: a maker who was hit often pulls the rest and quotes anew. Signed for real.
+A sequencer's machine takes them as its daemon would, and an L1 lands what it posts: so there are the events that it took and the batches
+that came of them. About 1.24 orders a trade, as in recorded flow: a maker who was hit often pulls the rest and quotes anew. Signed for
+real.
 """
 
 import random
@@ -50,7 +51,7 @@ REQUEST = 1
 
 
 class Stream(NamedTuple):
-    """`setup` opens accounts and trades for a while, `events` are timed and hold `trades`; `opening` and `batches` are what L1 got of each."""
+    """`setup` opens accounts and trades for a while, `events` are timed and hold `trades`; L1 got `opening` and `batches` of them."""
 
     rules: Rules
     setup: list[Event]

@@ -23,28 +23,35 @@ Row = list[int]
 NO_ROW: Row = [0] * WIDTH
 
 
+class _Part(NamedTuple):
+    """Of the positions in one underlying."""
+
+    row: Row
+    need: int  # maintenance
+    held: int  # positions
+
+
 class _Summary(NamedTuple):
-    """Of one account's positions; dictionaries are by underlying."""
+    """Of one account's positions; `parts` by underlying, none of them empty, and what they sum up to."""
 
     positions: tuple[Position, ...]
-    rows: dict[int, Row]
-    needs: dict[int, int]  # maintenance
-    counts: dict[int, int]  # positions
+    parts: dict[int, _Part]
+    value: int
+    maintenance: int
+    initial: int
     shorts: int
     size: int  # sum of |lots|
 
     def compute_margin(self, cash: int) -> Margin:
         """As `margin.compute_margin` does."""
-        equity, maintenance = cash, 0
-        for of, row in self.rows.items():
-            equity += row[SCENARIOS]
-            maintenance += self.needs[of]
-        has_short = self.shorts > 0
-        return Margin(equity, maintenance, compute_initial(maintenance, has_short), has_short, cash)
+        return Margin(cash + self.value, self.maintenance, self.initial, self.shorts > 0, cash)
 
 
 def _compute_need(row: Row) -> int:
     return max(-min(row[:SCENARIOS]), row[SCENARIOS + 1], 0)
+
+
+NO_PART = _Part(NO_ROW, 0, 0)
 
 
 class FastKernel:
@@ -56,35 +63,36 @@ class FastKernel:
         self._table = RiskTable([], ())
         self._rows: dict[int, tuple[Row, Row]] = {}  # series -> of a long and of a short lot
         self._quotes: dict[int, Quote | None] = {}
-        self._summaries: dict[int, tuple[_Summary, _Summary]] = {}  # as last seen before and after a trade
+        self._summaries: dict[int, tuple[_Summary, _Summary]] = {}  # as last seen after and before a trade
 
     def get_quote(self, series: int, markets: Sequence[Market]) -> Quote | None:
         """Once for each series and mark."""
-        self._see(markets)
-        if series not in self._quotes:
-            self._quotes[series] = get_quote(series, markets)
-        return self._quotes[series]
+        if markets is not self._markets:
+            self._see(markets)
+        if series in self._quotes:
+            return self._quotes[series]
+        quote = self._quotes[series] = get_quote(series, markets)
+        return quote
 
     def compute_margin(self, cash: int, positions: Sequence[Position], markets: Sequence[Market]) -> Margin:
         """By the rows of the markets."""
-        self._see(markets)
+        if markets is not self._markets:
+            self._see(markets)
         return self._summarize(tuple(positions)).compute_margin(cash)
 
     def compute_side(self, index: int, before: Account, after: Account, series: int, markets: Sequence[Market]) -> SideRisk:
         """The remembered row of the account plus what the trade adds to it."""
-        self._see(markets)
+        if markets is not self._markets:
+            self._see(markets)
         summary = self._get_summary(index, before.positions)
-        then = self._shift(summary, after.positions, series)
-        self._summaries[index] = (summary, then)
-        is_bounded = (
-            len(then.positions) <= MAX_POSITIONS and then.size <= MAX_ACCOUNT_LOTS and abs(get_lots(then.positions, series)) <= MAX_LOTS
-        )
-        return SideRisk(summary.compute_margin(before.cash), then.compute_margin(after.cash), is_bounded, then.counts)
+        new = get_lots(after.positions, series)
+        then = self._shift(summary, after.positions, series, new)
+        self._summaries[index] = (then, summary)
+        is_bounded = len(then.positions) <= MAX_POSITIONS and then.size <= MAX_ACCOUNT_LOTS and -MAX_LOTS <= new <= MAX_LOTS
+        return SideRisk(summary.compute_margin(before.cash), then.compute_margin(after.cash), is_bounded, then.parts)
 
     def _see(self, markets: Sequence[Market]) -> None:
-        """Reprices every listed series that was seen, in one call."""
-        if markets is self._markets:
-            return
+        """New markets: reprices every listed series that was seen, in one call."""
         self._markets = markets
         self._summaries.clear()
         self._quotes.clear()
@@ -113,18 +121,19 @@ class FastKernel:
         return self._summarize(positions)
 
     def _summarize(self, positions: tuple[Position, ...]) -> _Summary:
-        rows: dict[int, Row] = {}
-        counts: dict[int, int] = {}
+        parts: dict[int, _Part] = {}
         start = 0
         while start < len(positions):
             of = positions[start][0] >> UNDERLYING_SHIFT
             end = bisect_left(positions, ((of + 1) << UNDERLYING_SHIFT,), start)
-            rows[of] = self._sum(positions[start:end])
-            counts[of] = end - start
+            row = self._sum(positions[start:end])
+            parts[of] = _Part(row, _compute_need(row), end - start)
             start = end
-        needs = {of: _compute_need(row) for of, row in rows.items()}
+        value = sum(part.row[SCENARIOS] for part in parts.values())
+        maintenance = sum(part.need for part in parts.values())
         shorts = sum(lots < 0 for _, lots in positions)
-        return _Summary(positions, rows, needs, counts, shorts, sum(abs(lots) for _, lots in positions))
+        size = sum(abs(lots) for _, lots in positions)
+        return _Summary(positions, parts, value, maintenance, compute_initial(maintenance, shorts > 0), shorts, size)
 
     def _sum(self, positions: tuple[Position, ...]) -> Row:
         """Of one underlying: rows of the table gathered, rows that it does not have added one by one."""
@@ -138,21 +147,24 @@ class FastKernel:
                 total = [x + lots * y for x, y in zip(total, row, strict=True)]
         return total
 
-    def _shift(self, summary: _Summary, positions: tuple[Position, ...], series: int) -> _Summary:
-        old, new = get_lots(summary.positions, series), get_lots(positions, series)
+    def _shift(self, summary: _Summary, positions: tuple[Position, ...], series: int, new: int) -> _Summary:
+        """After a trade that leaves `new` lots of `series`: only one underlying's part is another."""
+        old = get_lots(summary.positions, series)
         of = series >> UNDERLYING_SHIFT
+        part = summary.parts.get(of, NO_PART)
         long, short = self._get_rows(series)
         row, was = (short if new < 0 else long), (short if old < 0 else long)
-        total = summary.rows.get(of, NO_ROW)
         if row is was:
             change = new - old
-            shifted = [x + change * y for x, y in zip(total, row, strict=True)]
+            shifted = [x + change * y for x, y in zip(part.row, row, strict=True)]
         else:
-            shifted = [x + new * y - old * z for x, y, z in zip(total, row, was, strict=True)]
-        counts = {**summary.counts, of: summary.counts.get(of, 0) + (new != 0) - (old != 0)}
-        if not counts[of]:
-            del counts[of]
+            shifted = [x + new * y - old * z for x, y, z in zip(part.row, row, was, strict=True)]
+        need, held = _compute_need(shifted), part.held + (new != 0) - (old != 0)
+        parts = {**summary.parts, of: _Part(shifted, need, held)}
+        if not held:
+            del parts[of]
+        value = summary.value + shifted[SCENARIOS] - part.row[SCENARIOS]
+        maintenance = summary.maintenance + need - part.need
         shorts = summary.shorts + (new < 0) - (old < 0)
-        rows = {**summary.rows, of: shifted}
-        needs = {**summary.needs, of: _compute_need(shifted)}
-        return _Summary(positions, rows, needs, counts, shorts, summary.size + abs(new) - abs(old))
+        size = summary.size + abs(new) - abs(old)
+        return _Summary(positions, parts, value, maintenance, compute_initial(maintenance, shorts > 0), shorts, size)

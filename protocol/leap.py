@@ -89,9 +89,10 @@ class Leap:
         self._header = Header(ZERO, ZERO, 0, authority=authority, phase=Phase.FETCH)
         self._signature = 0
 
-    def append_signature(self, signature: bytes) -> None:
-        """A row that is about to be applied brings one more."""
-        self._pre.signatures += signature
+    def bring_signatures(self, signatures: bytes) -> None:
+        """The row that is about to be applied has these, exactly as many as it takes; those of the rows before it are used up."""
+        self._pre.signatures = signatures
+        self._signature = 0
 
     # -- rows
 

@@ -5,11 +5,14 @@ Recovery accepts what L1's `ecrecover` accepts and, beyond that, asks for `v` 27
 has one form.
 """
 
-from coincurve import PublicKey
+from struct import Struct, error
+
+from coincurve._libsecp256k1 import ffi, lib  # type: ignore[import-not-found]
+from coincurve.context import GLOBAL_CONTEXT
 from sha3 import keccak_256
 
 from protocol.codec.frames import SIGNATURE_BYTES
-from protocol.keccak import encode_words, keccak
+from protocol.keccak import WORD, encode_words, keccak
 
 DOMAIN_TYPE = keccak(b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
 ORDER_TYPE = keccak(
@@ -23,6 +26,14 @@ NAME_HASH = keccak(b"Straddle")
 VERSION_HASH = keccak(b"1")
 HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 RECOVERY_BASE = 27
+KEY_BYTES = 65  # uncompressed: a tag and two coordinates
+
+_CONTEXT = GLOBAL_CONTEXT.ctx
+_RECOVERABLE = ffi.typeof("secp256k1_ecdsa_recoverable_signature *")
+_KEY = ffi.typeof("secp256k1_pubkey *")
+_ENCODED = ffi.typeof("unsigned char[65]")
+_SIZE = ffi.typeof("size_t *")
+_pack_order = Struct(">" + 11 * "24xQ").pack  # eleven words whose values fit 64 bits
 
 
 def compute_domain(chain_id: int, vault: int) -> bytes:
@@ -37,7 +48,11 @@ def _compute_digest(domain: bytes, struct_hash: bytes) -> bytes:
 
 def compute_order_digest(domain: bytes, terms: tuple[int, ...]) -> bytes:
     """`terms`: account, underlying, expiry, strike, is_call, is_buy, price, lots, nonce, generation, valid_until."""
-    return _compute_digest(domain, keccak(ORDER_TYPE + encode_words(terms)))
+    try:
+        words = _pack_order(*terms)
+    except error:  # a term above 64 bits: no order that registers has one, but whoever asks gets its digest
+        words = encode_words(terms)
+    return _compute_digest(domain, keccak(ORDER_TYPE + words))
 
 
 def compute_cancel_digest(domain: bytes, account: int, nonce: int) -> bytes:
@@ -64,13 +79,20 @@ def get_signature(signatures: bytes, index: int) -> bytes | None:
 
 
 def get_signer(digest: bytes, signature: bytes | None) -> int:
-    """The address that signed, as an integer; 0 for a missing, malformed or non-canonical signature. Total."""
-    if signature is None or signature[64] - RECOVERY_BASE not in (0, 1):
+    """The address that signed, as an integer; 0 for a missing, malformed or non-canonical signature. Total.
+
+    By the library's C functions themselves: coincurve's classes around them would cost a tenth more.
+    """
+    if signature is None or len(signature) != SIGNATURE_BYTES or len(digest) != WORD:
         return 0
-    if int.from_bytes(signature[32:64], "big") > HALF_ORDER:
+    recovery = signature[64] - RECOVERY_BASE
+    if recovery not in (0, 1) or int.from_bytes(signature[32:64], "big") > HALF_ORDER:
         return 0
-    try:
-        key = PublicKey.from_signature_and_message(signature[:64] + bytes((signature[64] - RECOVERY_BASE,)), digest, hasher=None)
-    except ValueError:
+    parsed, key = ffi.new(_RECOVERABLE), ffi.new(_KEY)
+    if not lib.secp256k1_ecdsa_recoverable_signature_parse_compact(_CONTEXT, parsed, signature[:64], recovery):
         return 0
-    return int.from_bytes(keccak(key.format(compressed=False)[1:])[12:], "big")
+    if not lib.secp256k1_ecdsa_recover(_CONTEXT, key, parsed, digest):
+        return 0
+    encoded = ffi.new(_ENCODED)
+    lib.secp256k1_ec_pubkey_serialize(_CONTEXT, encoded, ffi.new(_SIZE, KEY_BYTES), key, lib.SECP256K1_EC_UNCOMPRESSED)
+    return int.from_bytes(keccak(ffi.buffer(encoded)[1:KEY_BYTES])[12:], "big")

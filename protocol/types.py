@@ -38,11 +38,13 @@ class Globals(NamedTuple):
 
     def spend(self, steps: int) -> "Globals":
         """Deducts from the step allowance. Once a row: built by position, which is several times faster than `_replace`."""
-        return Globals(self[0], self[1] - steps, *self[2:])
+        clock, allowance, accounts, marks, cursor, fund, fees, outbox = self
+        return Globals(clock, allowance - steps, accounts, marks, cursor, fund, fees, outbox)
 
     def collect(self, fee: int) -> "Globals":
         """Adds to the fees."""
-        return Globals(*self[:6], self[6] + fee, self[7])
+        clock, allowance, accounts, marks, cursor, fund, fees, outbox = self
+        return Globals(clock, allowance, accounts, marks, cursor, fund, fees + fee, outbox)
 
 
 class Slice(NamedTuple):
@@ -77,7 +79,8 @@ class Account(NamedTuple):
 
     def settle(self, cash: int, positions: tuple[Position, ...]) -> "Account":
         """After a trade."""
-        return Account(self.owner, cash, self.generation, self.nonce, self.flag, positions)
+        owner, _, generation, nonce, flag, _ = self
+        return Account(owner, cash, generation, nonce, flag, positions)
 
 
 class Order(NamedTuple):
@@ -94,7 +97,8 @@ class Order(NamedTuple):
 
     def fill(self, lots: int) -> "Order":
         """After a trade."""
-        return Order(*self[:7], self.filled + lots)
+        nonce, generation, series, is_buy, price, size, valid_until, filled = self
+        return Order(nonce, generation, series, is_buy, price, size, valid_until, filled + lots)
 
 
 class Record(NamedTuple):
@@ -257,4 +261,9 @@ def compute_outbox_leaf(index: int, owner: int, amount: int) -> bytes:
 
 def is_risky(cash: int, positions: tuple[Position, ...]) -> bool:
     """Whether the mandatory scan must visit the account: a short position or negative cash."""
-    return cash < 0 or any(lots < 0 for _, lots in positions)
+    if cash < 0:
+        return True
+    for _, lots in positions:  # noqa: SIM110 - `any` costs a generator, for every trade twice
+        if lots < 0:
+            return True
+    return False

@@ -14,7 +14,7 @@ from protocol.codec.inflate import MAX_ROWS_BYTES, decode_frame, encode_frame
 from protocol.codec.rows import encode_row
 from protocol.codes import Code
 from protocol.leap import Leap
-from protocol.operations import FLAG_AUTHORITY, Kind, get_layout
+from protocol.operations import FLAG_AUTHORITY, get_layout
 from protocol.rules import Rules
 from protocol.signing import get_signer
 from protocol.state import State
@@ -87,14 +87,13 @@ class Closed(NamedTuple):
 
 def count_signatures(items: tuple[int, ...], rules: Rules) -> int:
     """How many the row takes from its frame, whether it applies or not."""
-    if get_layout(items) is None:
-        return 0
-    match Kind(items[0] & 15):
-        case Kind.ORDER:
+    layout = get_layout(items)
+    match None if layout is None else layout.phase:
+        case Phase.ORDER:
             return 1
-        case Kind.CANCEL | Kind.WITHDRAW:
+        case Phase.CANCEL | Phase.WITHDRAW:
             return 0 if items[0] >> 4 & FLAG_AUTHORITY else 1
-        case Kind.MARK:
+        case Phase.MARK:
             return rules.params.quorum
         case _:
             return 0
@@ -221,7 +220,7 @@ class Engine:
         for at, row in enumerate(rows):
             layout = layouts[at]
             order = self._get_order(row.items) if layout is not None and layout.phase == Phase.ORDER else None
-            self.leap.append_signature(row.signatures)
+            self.leap.bring_signatures(row.signatures)
             code = self.leap.apply_row(row.items)
             if code == Code.OK and order is not None:
                 undo.append(order)
@@ -268,7 +267,7 @@ class Engine:
         self.frame = OpenFrame(time, self.state.globals)
         self.leap.open_frame(time)
         for row in rows:
-            self.leap.append_signature(row.signatures)
+            self.leap.bring_signatures(row.signatures)
             self.leap.apply_row(row.items)
             self.frame.rows += encode_row(row.items)
             self.frame.signatures += row.signatures

@@ -3,6 +3,7 @@
 Every record was written by this program and passed a checksum, so a record that does not decode means another version: `STORE_VERSION`.
 """
 
+from functools import lru_cache
 from typing import Any
 
 import msgpack
@@ -32,6 +33,7 @@ TAGS = {kind: tag for tag, kind in enumerate(KINDS)}
 FIELDS = {kind: tuple(kind.__dataclass_fields__) for kind in KINDS}
 
 
+@lru_cache(maxsize=1 << 12)  # the same series and owners come again and again
 def _encode_big(value: object) -> msgpack.ExtType:
     if isinstance(value, int) and value >= 0:
         return msgpack.ExtType(BIG, value.to_bytes((value.bit_length() + 7) >> 3, "big"))
@@ -44,9 +46,12 @@ def _decode_big(code: int, data: bytes) -> int:
     return int.from_bytes(data, "big")
 
 
+_packer = msgpack.Packer(default=_encode_big, use_bin_type=True)  # one for all: it empties itself after each value, and on errors
+
+
 def encode(value: Any) -> bytes:
     """Tuples, integers, bytes, booleans, texts, None."""
-    packed: bytes = msgpack.packb(value, default=_encode_big, use_bin_type=True)
+    packed: bytes = _packer.pack(value)
     return packed
 
 
@@ -61,7 +66,7 @@ def decode(data: bytes) -> Any:
 def encode_event(event: Event) -> bytes:
     """A tag and the fields in order."""
     kind = type(event)
-    return encode((TAGS[kind], *(getattr(event, name) for name in FIELDS[kind])))
+    return encode((TAGS[kind], *[getattr(event, name) for name in FIELDS[kind]]))
 
 
 def decode_event(record: bytes) -> Event:

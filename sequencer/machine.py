@@ -189,7 +189,7 @@ class Machine:
                 self._apply_lost(event)
             case L1Undone():
                 self._apply_undone(event)
-        self._advance(event.now)
+        self._advance(event)
         effects, self._effects = self._effects, []
         is_idle = self.engine.changes == changes and self._is_refusal(effects)
         return effects if is_idle and isinstance(event, PASSING) else [Persist(encode_event(event)), *effects]
@@ -249,11 +249,13 @@ class Machine:
 
     # -- batches
 
-    def _advance(self, now: int) -> None:
+    def _advance(self, event: Event) -> None:
         """Closes what is due, rebuilds what must be, posts what may go."""
-        batch = self.engine.batch
+        batch, now = self.engine.batch, event.now
         if batch is not None and now - batch.opened >= self.settings.limits.interval_s:
             self.engine.close_batch()
+        if isinstance(event, OrderReceived) and not self.engine.closed and not self.is_dirty:
+            return  # an order that closes no batch changes nothing of what is on its way
         self._take_closed()
         if self.is_dirty and not any(entry.status == Status.POSTED for entry in self.chain):
             self._rebuild(now)

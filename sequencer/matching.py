@@ -5,13 +5,15 @@ on; a taker whose order cannot fill keeps what it has got and is told why the re
 resting one leaves.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from protocol.codes import Code
 from protocol.margin import get_slice
 from protocol.operations import build_order, build_trade
 from protocol.rules import Rules
-from protocol.series import STRIKE_UNIT, decode_series
+from protocol.series import STRIKE_UNIT
+from protocol.series import decode_series as decode_series_anew
 from protocol.signing import compute_order_digest
 from protocol.steps import margin
 from protocol.steps.order import check_terms
@@ -51,6 +53,7 @@ REASONS: dict[int, str] = {
     Code.MARK_SHAPE: "the mark's expiries or parameters are out of shape",
     Code.QUORUM: "not signed by the oracles' quorum",
 }
+decode_series = lru_cache(maxsize=1 << 12)(decode_series_anew)  # an order's series is looked at four times, and a venue has some hundreds
 MARGIN_CODES = frozenset({Code.STRIKE, Code.POSITIONS, Code.CASH, Code.FLAGGED, Code.STALE, Code.MARGIN})
 MAKER_CODES = frozenset({Code.BAND, Code.OVERFILL, Code.SELF_TRADE})  # at the maker's price, and of the maker's order
 
@@ -177,7 +180,7 @@ class Matcher:
         slot = event.nonce & (self.rules.params.order_slots - 1)
         floor = Order(nonce=self.get_floor(event.account, slot))
         now = max(event.now, self.engine.last_time)
-        code = check_terms(row, state.globals._replace(clock=max(now, state.globals.clock)), floor)
+        code = check_terms(row, state.globals if now <= state.globals.clock else state.globals._replace(clock=now), floor)
         if code != Code.OK:
             return _refuse(code)
         underlying, expiry, _, _ = decode_series(event.series)
@@ -251,11 +254,10 @@ class Matcher:
         return margin.check(state, trade, True, self.rules)[1] != Code.OK
 
     def _record(self, maker: Resting, taker: Resting, lots: int) -> Fill:
-        underlying, expiry, _, _ = decode_series(maker.series)
-        item = get_slice(self.engine.state.markets[underlying], expiry)
-        assert item is not None, "the rules have just applied a trade in it"
+        quote = self.engine.leap.rules.kernel.get_quote(maker.series, self.engine.state.markets)
+        assert quote is not None, "the rules have just applied a trade in it"
         self.fills += 1
-        fee = compute_fee(item.forward, maker.price, lots)
+        fee = compute_fee(quote.slice.forward, maker.price, lots)
         parties = (maker.account, maker.nonce, taker.account, taker.nonce)
         return Fill(self.fills, self.engine.state.globals.clock, maker.series, maker.price, lots, taker.is_buy, *parties, fee)
 

@@ -52,7 +52,8 @@ def check(view: View, trade: Trade, is_maker: bool, rules: Rules) -> tuple[Accou
     risk = rules.kernel.compute_side(index, a, after, trade.series, markets)
     if not risk.is_bounded:
         return after, Code.POSITIONS
-    is_stale = any(clock - markets[of].mark_time > rules.params.mark_max_age_s for of in risk.held)
+    oldest = min([markets[of].mark_time for of in risk.held], default=clock)
+    is_stale = clock - oldest > rules.params.mark_max_age_s
     return after, check_trade(risk.before, risk.after, bool(a.flag), is_stale)
 
 
