@@ -44,9 +44,9 @@ format: $(STAMP) ## Format the code and fix what the linter can fix. Example: ma
 build: $(STAMP) ## Compile the contracts into their artifacts. Example: make build
 	$(PY) -m contracts.build $(ARGS)
 
-twins: $(STAMP) ## Run N random operations in Python and on an EVM, compare exactly. Example: make twins N=500
+twins: $(STAMP) ## Run every step N times in Python and on an EVM, compare exactly. Example: make twins N=500
 	@mkdir -p .out
-	$(PY) -m sim.twins --count $(N) --out .out/twins.json $(ARGS)
+	$(PY) -m sim.twins --n $(N) $(ARGS)
 
 bench: $(STAMP) ## Measure throughput, latency and gas. Example: make bench
 	$(PY) -m bench $(ARGS)
