@@ -75,6 +75,7 @@ class _Server(WebSocketServer):
 
     open = 0
     limit = 0
+    log: Log
 
     async def _handle_connection(self, stream: trio.abc.Stream) -> None:
         if self.open >= self.limit:
@@ -84,7 +85,7 @@ class _Server(WebSocketServer):
         try:
             await super()._handle_connection(stream)
         except* (ConnectionClosed, ProtocolError, trio.BrokenResourceError, trio.ClosedResourceError):
-            pass  # whoever is gone is told nothing
+            self.log("api.dropped", {"reason": "gone in its handshake"})
         finally:
             self.open -= 1
 
@@ -113,7 +114,7 @@ class Api:
                     connect_timeout=10,
                     disconnect_timeout=2,
                 )
-                server.limit = 2 * self._limits.connections
+                server.limit, server.log = 2 * self._limits.connections, self._log
                 await nursery.start(server.run)
                 task_status.started(server.port)
         except* OSError as errors:

@@ -122,11 +122,12 @@ class Claimer:
             stake_from = await self._find_stake()
             data = encode_claim(self._parent, epoch, trace.post_root, trace.history, trace.nodes, trace.siblings, stake_from)
             value = 0 if stake_from != ZERO else self._deployment.params.stake_wei
+            if stake_from == ZERO:
+                # before it is paid: whoever is killed in between must find it again, and not pay another one
+                self._items.put(STAKE, b"", claim_id)
             receipt = await self._sender.send(self._claims, data, value, CLAIM_GAS, f"claim:{claim_id.hex()}")
             if not receipt.ok and await self._get_claim(claim_id) is None:
                 raise Stopped(f"epoch {epoch}: the claim reverted: {receipt.reason!r}")
-            if stake_from == ZERO:
-                self._items.put(STAKE, b"", claim_id)
             self._log("claims.claimed", {"epoch": epoch, "claim": claim_id, "paid": value})
         return claim_id
 

@@ -43,6 +43,7 @@ class Desk:
         self._wake = trio.Event()
         self._snapshot = 0
         self._is_committing = False
+        self._is_applying = False
         self.snapshot_records = 20_000
 
     @property
@@ -53,8 +54,10 @@ class Desk:
     def take(self, events: Sequence[Event]) -> Callable[[], Awaitable[list[Result]]]:
         """Applies them now, in order; the returned call waits until they are durable and gives their replies."""
         effects: list[Effect] = []
+        self._is_applying = True  # stays so if the machine fails: it may be half way, and must not be written down
         for event in events:
             effects += self.machine.apply(event)
+        self._is_applying = False
         ticket = _Ticket(len(events), effects)
         self._tickets.append(ticket)
         self.waiting += len(events)
@@ -77,6 +80,8 @@ class Desk:
             self._wake = trio.Event()
             while self._tickets:
                 tickets, self._tickets = self._tickets, deque()
+                # the machine as of these tickets; while they are committed others come, under load always
+                dump = self._dump() if self._store.last - self._snapshot >= self.snapshot_records else None
                 records = [effect.record for ticket in tickets for effect in ticket.effects if isinstance(effect, Persist)]
                 if records:
                     self._is_committing = True  # stays so if the append is cancelled: it may or may not have happened
@@ -86,15 +91,25 @@ class Desk:
                     self._perform(ticket.effects)
                     self.waiting -= ticket.count  # here, since the caller may have gone
                     ticket.done.set()
-                if self._store.last - self._snapshot >= self.snapshot_records:
-                    await self.save_snapshot()
+                if dump is not None:
+                    await self._save(dump)
 
     async def save_snapshot(self) -> None:
         """If the machine is just now what the journal says."""
-        if self._tickets or self._is_committing or self.machine.is_dirty or self._store.last == self._snapshot:
+        if self._tickets or self._is_committing or self._store.last == self._snapshot:
             return
+        dump = self._dump()
+        if dump is not None:
+            await self._save(dump)
+
+    def _dump(self) -> bytes | None:
+        """None while a rebuild is due, or after a failure within an event."""
+        return None if self.machine.is_dirty or self._is_applying else dump_machine(self.machine)
+
+    async def _save(self, dump: bytes) -> None:
+        """Of the newest durable record."""
         self._snapshot = self._store.last
-        await self._store.save_snapshot(self._snapshot, dump_machine(self.machine))
+        await self._store.save_snapshot(self._snapshot, dump)
 
     def _perform(self, effects: Sequence[Effect]) -> None:
         for effect in effects:

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from node.config import load_config
 from protocol.codec.frames import Batch
 from protocol.codes import Code
@@ -102,3 +104,23 @@ def test_the_command_prints_its_defaults_and_refuses_with_a_code(tmp_path: Path)
     refused = run("--config", str(path), "--set", "server.port=70000")
     assert json.loads(refused.stderr.splitlines()[-1])["code"] == "config-field"
     assert refused.stdout == ""
+
+
+def test_an_epoch_that_is_asked_for_twice_runs_once() -> None:
+    """An endpoint that fails between the trace and the claim makes the claimer ask again: a second run would be a wrong claim."""
+    first, second = build_batches()
+    honest = "protocol.steps:STEPS"
+    requests = [(b"", [tuple(first)]), (b"", [tuple(first)]), (b"", [tuple(second)]), (b"", [tuple(second)])]
+    once = ask([requests[0], requests[2]], honest)
+    assert ask(requests, honest) == [once[0], once[0], once[1], once[1]]
+
+
+def test_an_epoch_out_of_its_place_is_not_traced() -> None:
+    first, second = build_batches()
+    tracer = EpochTracer(RULES, STEPS)
+    with pytest.raises(ValueError, match="batch 0 is next"):
+        tracer.trace([second])
+    tracer.trace([first])
+    for batches in ([first], [first, second]):
+        with pytest.raises(ValueError, match="batch 1 is next"):
+            tracer.skip(batches, bytes(32))
