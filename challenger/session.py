@@ -254,7 +254,12 @@ class Session:
             assert sender is not None, "nothing is sent without a key"
             call = make_call(send.action, deployment.params.stake_wei)
             data = encode_call("Claims", call.function, call.arguments)
-            number = await sender.submit(claims, data, call.value, call.gas, f"{send.name}#{send.attempt}")
+            try:
+                number = await sender.submit(claims, data, call.value, call.gas, f"{send.name}#{send.attempt}")
+            except NotSent as error:
+                self.around.log("action.not-sent", {"name": send.name, "attempt": send.attempt, "reason": str(error)})
+                await self._events_in.send(MoveFailed(send.name, self.state.board.header.number, str(error)))
+                continue
             fields: dict[str, Any] = {"name": send.name, "attempt": send.attempt, "deadline": send.deadline, "number": number}
             self.around.log("action.sent", fields)
             self._nursery.start_soon(self._wait, sender, send, number)

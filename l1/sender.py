@@ -33,6 +33,7 @@ from l1.sender_queue import (
     Started,
     advance,
     classify_refusal,
+    compute_fees,
     encode_intent,
     find_by_key,
 )
@@ -121,15 +122,35 @@ class Sender:
         return self._queue.next_nonce
 
     async def submit(self, to: bytes, data: bytes, value: int = 0, gas: int = FILLER_GAS, key: str = "") -> int:
-        """Number of the intent, once it is in the journal. `to` empty creates a contract. The same `key` again gives the same number."""
+        """Number of the intent, once it is in the journal. `to` empty creates a contract. The same `key` again gives the same number.
+
+        What is paid along must be there: an intent that waits for money would hold up all nonces behind it, so it is `NotSent` at once.
+        """
         await self._started.wait()
         known = find_by_key(self._queue, key)
+        if known is None and value:
+            await self._check_funds(value, gas)
+            known = find_by_key(self._queue, key)  # another task may have been faster
         if known is not None:
             return known.number
         number = self._queue.next_number
         self._apply(IntentSubmitted(key, to, data, value, gas))
         self._wake.set()
         return number
+
+    async def _check_funds(self, value: int, gas: int) -> None:
+        """Beside what the pending ones may cost. Waits out an endpoint that does not say."""
+        while True:
+            try:
+                balance = await self._client.get_balance(self.address)
+                break
+            except (Unavailable, RpcError) as error:
+                self._log("l1.unavailable", {"error": str(error)})
+            await trio.sleep(self._poll_s)
+        pending = sum(intent.value + intent.gas * intent.attempts[-1].cap for intent in self._queue.pending)
+        wanted = pending + value + gas * compute_fees(self._queue).cap
+        if balance < wanted:
+            raise NotSent(f"funds: {wanted} wei are needed, the account has {balance}")
 
     async def send(self, to: bytes, data: bytes, value: int = 0, gas: int = FILLER_GAS, key: str = "") -> Receipt:
         """Submit and wait. A reverted transaction is a receipt that is not `ok`, with the reason if it can be had. Raises `NotSent`."""
@@ -265,7 +286,7 @@ class Sender:
             return
         head = await self._client.get_head()
         policy = self._queue.policy
-        deep = max(0, head.number - policy.depth + 1 - policy.patience)  # receipts may come later than the nonce that they explain
+        deep = head.number - policy.depth + 1 - policy.patience  # receipts may come later than the nonce that they explain
         hashes = {self.sign(intent, attempt)[1]: (intent.nonce, attempt) for intent in pending for attempt in intent.attempts}
         found = dict(zip(hashes, await self._client.get_receipts(list(hashes)), strict=True))
         landed: dict[int, Receipt] = {}
@@ -280,7 +301,8 @@ class Sender:
         last = {intent.nonce: self.sign(intent, intent.attempts[-1])[1] for intent in pending if intent.nonce not in landed}
         held = await self._client.has_transactions(list(last.values()))
         known = {nonce for nonce, holds in zip(last, held, strict=True) if holds}
-        deep_nonce = await self._client.get_nonce(self.address, deep)
+        # nothing is deep on a young chain; anvil answers for its newest block with the state of the one that it is mining
+        deep_nonce = await self._client.get_nonce(self.address, deep) if deep >= 0 else 0
         nonce = await self._client.get_nonce(self.address)
         tip = await self._client.get_tip()
         explained = landed | {number: await self._add_reason(pending, number, receipt) for number, receipt in final.items()}

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import httpx
 import pytest
 import trio
 
@@ -12,6 +13,7 @@ from l1.provider import Provider
 from l1.sender import MemoryJournal, NotSent, Sender
 from l1.sender_queue import Policy
 from tests.l1.devchain import KEYS, TRANSFER_GAS, Dev, open_sender, wait_until
+from tests.l1.test_provider import serve
 
 ALICE, BOB = KEYS[0], KEYS[1]
 
@@ -300,6 +302,33 @@ async def test_an_endpoint_that_is_down_delays_and_loses_nothing(dev: Dev, nurse
         nursery.cancel_scope.cancel()
 
 
+async def test_on_a_young_chain_its_own_transaction_is_not_taken_for_anothers(dev: Dev, nursery: trio.Nursery) -> None:
+    """Behind an endpoint that includes the transaction just after it was asked for the receipt, and answers for the block that was the
+    newest until then with the state of the next, as anvil does while it mines."""
+    is_mined = False
+
+    async def relay(requests: Any) -> bytes:
+        nonlocal is_mined
+        if isinstance(requests, dict):
+            is_early = requests["method"] == "eth_getTransactionCount" and requests["params"][1] == "0x0"
+            return await ask(requests | {"params": [requests["params"][0], "latest"]} if is_early else requests)
+        answer = await ask(requests)
+        if requests[0]["method"] == "eth_getTransactionByHash" and not is_mined:
+            is_mined = True
+            await dev.mine()
+        return answer
+
+    async def ask(body: Any) -> bytes:
+        return (await http.post(dev.url, json=body)).content
+
+    async with httpx.AsyncClient(trust_env=False) as http, serve(relay) as (url, _), Provider(url, attempts=1) as provider:
+        sender = Sender(Client(provider), ALICE, 31337, MemoryJournal(), Policy(depth=1), poll_s=0.02)
+        nursery.start_soon(sender.run)
+        with trio.fail_after(5):
+            assert (await sender.send(BOB.address, b"", 1)).ok
+        nursery.cancel_scope.cancel()
+
+
 async def _has_pending(dev: Dev) -> bool:
     return bool((await dev.rpc("txpool_status"))["pending"] != "0x0")
 
@@ -323,3 +352,21 @@ async def test_the_wrong_chain_is_a_configuration_error(dev: Dev) -> None:
     sender = Sender(dev.client, ALICE, 5, MemoryJournal())
     with pytest.raises(WrongChain):
         await sender.run()
+
+
+async def test_what_cannot_be_paid_is_told_at_once_and_holds_nothing_up(dev: Dev, nursery: trio.Nursery) -> None:
+    """A stake that is not there must not stand in front of a move that has a deadline."""
+    tracked = Tracked(dev, ALICE)
+    await nursery.start(tracked.sender.run)
+    balance = await dev.client.get_balance(ALICE.address)
+    with trio.fail_after(10):
+        with pytest.raises(NotSent, match="funds"):
+            await tracked.sender.submit(BOB.address, b"", balance, TRANSFER_GAS, "stake")
+        number = await tracked.sender.submit(BOB.address, b"", balance // 2, TRANSFER_GAS, "half")
+        with pytest.raises(NotSent, match="funds"):
+            await tracked.sender.submit(BOB.address, b"", balance // 2, TRANSFER_GAS, "other half")
+        assert await tracked.sender.submit(BOB.address, b"", balance // 2, TRANSFER_GAS, "half") == number
+        move = await tracked.sender.submit(BOB.address, b"", 0, TRANSFER_GAS)
+        await tracked.wait_sent(2)
+        await dev.mine(2)
+        assert (await tracked.sender.wait(move)).ok
