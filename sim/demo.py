@@ -57,6 +57,7 @@ def summarize(console: Console, numbers: dict[str, Any], play: Play, missing: li
     table.add_row("L1 cost", f"{numbers['bytes_per_trade']} bytes and {numbers['l1_gas_per_trade']:,} gas a trade")
     if finding is not None and dispute is not None:
         table.add_row("the lie", f"[bold red]{finding.reason}[/]")
+        table.add_row("caught by", " and ".join(numbers["caught_by"]))
         table.add_row("operation", finding.operation)
         table.add_row("account", str(finding.account) if finding.account >= 0 else "none")
         table.add_row("amount", format_usd(finding.amount) if finding.amount >= 0 else "none")

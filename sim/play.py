@@ -3,9 +3,11 @@
 `Play` owns the ledger and asks of it, after every block, whether what the run is for has happened. Nothing is believed but L1.
 """
 
+import json
 import signal
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import trio
@@ -181,6 +183,7 @@ class Play:
         if dispute is not None and finding is not None:
             numbers |= {
                 "fraud_batch": finding.batch,
+                "caught_by": self.get_catchers(),
                 "proven_by": self.world.cast.find_role(dispute.prover),
                 "operation": finding.operation,
                 "account": finding.account,
@@ -196,14 +199,23 @@ class Play:
         return [receipt.gas_used for receipt in await self.client.get_receipts(tx_hashes) if receipt is not None]
 
     def get_catchers(self) -> list[str]:
-        """Challengers that have moved against the lie on L1."""
+        """Challengers that have acted against the lie on L1, or judged it and came too late to act: of several, the fastest moves."""
         dispute, liar = self.outcome.dispute, self.outcome.liar
         if dispute is None or liar is None:
             return []
         workers = {worker for claim_id, found in dispute.workers.items() if claim_id != liar.event.claim_id for worker in found}
         rivals = {entry.claimer for entry in self.ledger.get_rivals(liar.event.epoch) if self._is_honest(entry.event.claim_id)}
-        roles = {self.world.cast.find_role(address) for address in workers | rivals}
-        return [role for role in CHALLENGERS if role in roles]
+        acted = {self.world.cast.find_role(address) for address in workers | rivals}
+        return [role for role in CHALLENGERS if role in acted or has_judged(self.world.folder / "data" / role, liar.event.claim_id)]
+
+
+def has_judged(folder: Path, claim_id: bytes) -> bool:
+    """Whether a challenger's own report says that the claim is wrong."""
+    path = folder / "reports.jsonl"
+    lines = path.read_text().splitlines() if path.exists() else []
+    reports = [json.loads(line) for line in lines if line.endswith("}")]
+    wanted = "0x" + claim_id.hex()
+    return any(report.get("claim_id") == wanted and report.get("judgement") == "invalid" for report in reports)
 
 
 def describe_finding(finding: Finding) -> str:

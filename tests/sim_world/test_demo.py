@@ -37,6 +37,7 @@ def test_demo__all_of_it_happens(tmp_path: Path) -> None:
     assert report["operation"] == "WITHDRAW"
     assert report["amount"] == 900_000
     assert report["proven_by"].startswith("challenger-")
+    assert report["caught_by"] == ["challenger-1", "challenger-2"]
     assert report["dispute_txs"] >= 8
     assert 0 < report["step_gas"] < report["dispute_gas"]
     assert report["withdrawal_paid"] == 1_000
