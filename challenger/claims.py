@@ -40,11 +40,17 @@ def plan_claims(state: Challenger, board: Board, links: tuple[Link, ...], now: i
     advance = find_advance(state, board, links)
     if advance is not None and (is_due or settings.keeps_stake):
         tasks.append(Task(f"advance:{advance.stake_id.hex()}:{advance.child.hex()}", FAR, advance))
-    if is_due and (advance is None or _is_late(settings, link, now)):
+    if is_due and ((advance is None and _knows_owners(state, board, links)) or _is_late(settings, link, now)):
         stake = find_stake(state, board, link.parent)
         deadline = link.position.close - 1 if link.position else FAR
         tasks.append(Task(f"claim:{link.claim_id.hex()}", deadline, PostClaim(link.parent, link.epoch, link.truth, stake)))
     return tasks
+
+
+def _knows_owners(state: Challenger, board: Board, links: tuple[Link, ...]) -> bool:
+    """Of the stakes on the path. Just after a start they are still being read, and one of ours among them must not be paid again."""
+    path = {link.parent for link in links} | {link.claim_id for link in links}
+    return all(stake in state.owners for stake, tip in board.tips.items() if tip in path)
 
 
 def _is_final(board: Board, claim_id: bytes) -> bool:

@@ -72,7 +72,10 @@ def _apply(state: Challenger, event: Event) -> Challenger:
             return replace(state, boards=(*state.boards[-KEPT_BOARDS:], board))
         case BlockUndone(header):
             check_undo(state, header.hash)
-            return replace(state, boards=state.boards[:-1], asked=frozenset())
+            boards = state.boards[:-1]
+            # a claim's id does not name who pays: the same stake may come back as somebody else's
+            owners = {stake: owner for stake, owner in state.owners.items() if stake in boards[-1].tips}
+            return replace(state, boards=boards, owners=owners, asked=frozenset())
         case CaughtUp():
             return _mute_past(replace(state, is_live=True), state.board.positions.values())
         case EpochTraced(key, truth):

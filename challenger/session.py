@@ -55,6 +55,7 @@ from protocol.types import compute_record_hash
 
 TICK_S = 5.0
 MAX_RETRY_S = 30.0
+MAX_REASONS = 16  # that are told of one epoch: an endpoint chooses its words
 QUEUE = 4_096
 TRUTH = "truth"
 T = TypeVar("T")
@@ -205,7 +206,7 @@ class Session:
                     self.around.sink.unavailable.discard(effect.epoch)
                     return batches
             except (Unavailable, RpcError) as error:
-                if str(error) not in reasons:
+                if str(error) not in reasons and len(reasons) < MAX_REASONS:
                     reasons.add(str(error))
                     await self._events_in.send(EpochUnavailable(effect.key, effect.epoch, str(error)))
             await trio.sleep(wait_s)
@@ -230,7 +231,11 @@ class Session:
 
     async def _read_stake(self, effect: ReadStake) -> None:
         claims = self.around.deployment.get_address("Claims")
-        owner, _ = await self._insist(partial(read, self.around.client, "Claims", claims, "stakes", (effect.stake_id,)))
+        while True:
+            owner, _ = await self._insist(partial(read, self.around.client, "Claims", claims, "stakes", (effect.stake_id,)))
+            if owner != 0 or effect.stake_id not in self.state.board.tips:
+                break
+            await trio.sleep(self._poll_s)  # another of the endpoint's nodes, which has not seen the claim yet
         await self._events_in.send(StakeRead(effect.stake_id, owner))
 
     async def _insist(self, call: Callable[[], Awaitable[T]]) -> T:

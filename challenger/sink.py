@@ -50,7 +50,9 @@ class Sink:
         elif isinstance(item, Evidence):
             self.counts["disproven"] += 1
         else:
-            self.alerts.append(item.to_json())
+            text = item.to_json()
+            if text not in self.alerts:  # what comes and goes, such as an endpoint that lags, must not fill memory
+                self.alerts.append(text)
 
     def write_status(self, state: Challenger) -> None:
         """Replaces the file at once or not at all."""

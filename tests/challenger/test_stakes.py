@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from challenger.events import AdvanceStake, PostClaim, WithdrawStake
+from challenger.events import AdvanceStake, Effect, PostClaim, ReadStake, WithdrawStake
 from protocol.history import History
 from protocol.keccak import ZERO
 from protocol.trace import Machine
@@ -138,3 +138,50 @@ def test_stake_that_can_be_taken__is_taken_and_a_new_one_is_paid() -> None:
     assert AdvanceStake not in kinds
     assert WithdrawStake in kinds
     assert [claim.stake_from for claim in get_claims(alice)] == [ZERO]
+
+
+class LateReader(Party):
+    """Its endpoint takes time to say whose the stakes are."""
+
+    def perform(self, effect: Effect) -> None:
+        if isinstance(effect, ReadStake):
+            self.__dict__.setdefault("unanswered", []).append(effect)
+        else:
+            super().perform(effect)
+
+    def answer(self) -> None:
+        """Now it says."""
+        for effect in self.__dict__.pop("unanswered"):
+            super().perform(effect)
+
+
+def test_start__owners_are_not_read_yet__no_second_stake_is_paid() -> None:
+    b = Branch()
+    b.lie_about_the_third()
+    alice = LateReader(b.world, ALICE)
+    alice.catch_up()
+    assert get_claims(alice) == []
+    alice.answer()
+    assert get_actions(alice) == [AdvanceStake(b.first, b.second)]
+
+
+def test_start__owners_cannot_be_read_and_entry_ends_soon__a_new_stake_is_paid() -> None:
+    b = Branch()
+    b.lie_about_the_third()
+    alice = LateReader(b.world, ALICE)
+    b.world.court.advance(b.world.court.params.entry_s - 1)
+    alice.catch_up()
+    (claim,) = get_claims(alice)
+    assert (claim.parent, claim.stake_from) == (b.second, ZERO)
+
+
+def test_reorg__claim_undone__its_stakes_owner_is_read_again() -> None:
+    b = Branch()
+    alice = Party(b.world, ALICE)
+    assert b.second in alice.state.owners
+    while b.second in alice.state.board.tips:
+        alice.undo(1)
+    assert b.second not in alice.state.owners
+    assert b.first in alice.state.owners
+    alice.catch_up()
+    assert b.second in alice.state.owners
