@@ -37,4 +37,7 @@ def command(
     arguments += [] if genesis_time is None else ["--genesis-time", str(genesis_time)]
     arguments += ["--with-parent"] if with_parent else []
     sys.argv = ["straddle devnet", *arguments]
-    devnet.main()
+    try:
+        devnet.main()
+    except* OSError as errors:
+        raise click.ClickException(f"cannot listen on {host}:{port}: {errors.exceptions[0]} [listen]") from None

@@ -1,6 +1,7 @@
 """The command line as its users see it: a process, its output, its exit code."""
 
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -129,6 +130,14 @@ def test_sim_lies__lists_them_all(run: Run) -> None:
     result = run("sim", "lies")
     assert result.returncode == 0
     assert all(name in result.stdout for name in ("minted-root", "overpaid-withdrawal", "spared-account"))
+
+
+def test_devnet__port_taken__one_line_with_a_code() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        result = spawn("devnet", "--port", str(taken.getsockname()[1]))
+    assert result.returncode == 2
+    assert "[listen]" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_devnet_deploy_verify__as_a_user_does_it(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
