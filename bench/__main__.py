@@ -74,6 +74,7 @@ def _open_leap(stream: Stream) -> Leap:
     leap = Leap(State(stream.rules.params), stream.rules)
     for batch in stream.opening:
         leap.apply_batch(batch)
+    leap.state.get_root()
     return leap
 
 

@@ -1,11 +1,15 @@
 """The kernel that remembers: between two marks an account's risk changes only by what it trades.
 
-Per account and underlying the 16 scenario sums, the value at the marks and the short minimum are kept as one row of 18 integers; a trade
+Per account and underlying the 16 scenario sums, the value at the marks and the short minimum are kept as one row of 18 numbers; a trade
 adds a multiple of its series' row. Rows of all series that were seen are repriced in one vectorized call when the markets change.
+
+A row is one integer, sum of number[i] * 2**(64 i), so that adding rows and multiplying them by lots is one operation each. Numbers are
+signed and inside int64 (`margin` says why; an order's lots are below 2**20, so that holds for a trade that will be refused, too).
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from struct import Struct
 from typing import NamedTuple
 
 import numpy as np
@@ -19,14 +23,22 @@ from protocol.signing import get_signer
 from protocol.types import MAX_ACCOUNT_LOTS, MAX_LOTS, MAX_POSITIONS, Account, Market, Position
 
 WIDTH = SCENARIOS + 2  # scenario sums, value at the marks, short minimum
-Row = list[int]
-NO_ROW: Row = [0] * WIDTH
+HALF = 1 << 63
+LANES_BYTES = 8 * WIDTH
+BIAS = sum(HALF << 64 * lane for lane in range(WIDTH))  # makes every lane of a row non-negative
+Row = int
+_unpack = Struct(f"<{WIDTH}Q").unpack
+
+
+def _pack_row(numbers: Iterable[int]) -> Row:
+    return sum(number << 64 * lane for lane, number in enumerate(numbers))
 
 
 class _Part(NamedTuple):
     """Of the positions in one underlying."""
 
     row: Row
+    value: int
     need: int  # maintenance
     held: int  # positions
 
@@ -47,11 +59,12 @@ class _Summary(NamedTuple):
         return Margin(cash + self.value, self.maintenance, self.initial, self.shorts > 0, cash)
 
 
-def _compute_need(row: Row) -> int:
-    return max(-min(row[:SCENARIOS]), row[SCENARIOS + 1], 0)
+def _build_part(row: Row, held: int) -> _Part:
+    lanes = _unpack((row + BIAS).to_bytes(LANES_BYTES, "little"))
+    return _Part(row, lanes[SCENARIOS] - HALF, max(HALF - min(lanes[:SCENARIOS]), lanes[SCENARIOS + 1] - HALF, 0), held)
 
 
-NO_PART = _Part(NO_ROW, 0, 0)
+NO_PART = _build_part(0, 0)
 
 
 class FastKernel:
@@ -107,10 +120,10 @@ class FastKernel:
             at = self._table.rows.get(series)
             if at is None:  # first seen since the mark: one series is priced faster by the reference than by arrays
                 risk = get_risk(series, self._markets)
-                found = [*risk.changes, risk.down, 0], [*risk.changes, risk.up, -risk.minimum]
+                found = _pack_row((*risk.changes, risk.down, 0)), _pack_row((*risk.changes, risk.up, -risk.minimum))
             else:
                 long, short = self._table.values[2 * at : 2 * at + 2, :WIDTH].tolist()
-                found = long, short
+                found = _pack_row(long), _pack_row(short)
             self._rows[series] = found
         return found
 
@@ -126,10 +139,9 @@ class FastKernel:
         while start < len(positions):
             of = positions[start][0] >> UNDERLYING_SHIFT
             end = bisect_left(positions, ((of + 1) << UNDERLYING_SHIFT,), start)
-            row = self._sum(positions[start:end])
-            parts[of] = _Part(row, _compute_need(row), end - start)
+            parts[of] = _build_part(self._sum(positions[start:end]), end - start)
             start = end
-        value = sum(part.row[SCENARIOS] for part in parts.values())
+        value = sum(part.value for part in parts.values())
         maintenance = sum(part.need for part in parts.values())
         shorts = sum(lots < 0 for _, lots in positions)
         size = sum(abs(lots) for _, lots in positions)
@@ -140,31 +152,21 @@ class FastKernel:
         known = self._table.rows
         index = [2 * known[series] + (lots < 0) for series, lots in positions if series in known]
         held = [lots for series, lots in positions if series in known]
-        total: Row = (np.array(held, dtype=np.int64) @ self._table.values[index])[:WIDTH].tolist() if held else NO_ROW
-        for series, lots in positions:
-            if series not in known:
-                row = self._get_rows(series)[lots < 0]
-                total = [x + lots * y for x, y in zip(total, row, strict=True)]
-        return total
+        total = _pack_row((np.array(held, dtype=np.int64) @ self._table.values[index])[:WIDTH].tolist()) if held else 0
+        return total + sum(lots * self._get_rows(series)[lots < 0] for series, lots in positions if series not in known)
 
     def _shift(self, summary: _Summary, positions: tuple[Position, ...], series: int, new: int) -> _Summary:
         """After a trade that leaves `new` lots of `series`: only one underlying's part is another."""
         old = get_lots(summary.positions, series)
         of = series >> UNDERLYING_SHIFT
         part = summary.parts.get(of, NO_PART)
-        long, short = self._get_rows(series)
-        row, was = (short if new < 0 else long), (short if old < 0 else long)
-        if row is was:
-            change = new - old
-            shifted = [x + change * y for x, y in zip(part.row, row, strict=True)]
-        else:
-            shifted = [x + new * y - old * z for x, y, z in zip(part.row, row, was, strict=True)]
-        need, held = _compute_need(shifted), part.held + (new != 0) - (old != 0)
-        parts = {**summary.parts, of: _Part(shifted, need, held)}
-        if not held:
+        rows = self._get_rows(series)
+        shifted = _build_part(part.row + new * rows[new < 0] - old * rows[old < 0], part.held + (new != 0) - (old != 0))
+        parts = {**summary.parts, of: shifted}
+        if not shifted.held:
             del parts[of]
-        value = summary.value + shifted[SCENARIOS] - part.row[SCENARIOS]
-        maintenance = summary.maintenance + need - part.need
+        value = summary.value + shifted.value - part.value
+        maintenance = summary.maintenance + shifted.need - part.need
         shorts = summary.shorts + (new < 0) - (old < 0)
         size = summary.size + abs(new) - abs(old)
         return _Summary(positions, parts, value, maintenance, compute_initial(maintenance, shorts > 0), shorts, size)
