@@ -5,6 +5,7 @@ Recovery accepts what L1's `ecrecover` accepts and, beyond that, asks for `v` 27
 has one form.
 """
 
+from functools import lru_cache
 from struct import Struct, error
 
 from coincurve._libsecp256k1 import ffi, lib  # type: ignore[import-not-found]
@@ -46,6 +47,7 @@ def _compute_digest(domain: bytes, struct_hash: bytes) -> bytes:
     return digest
 
 
+@lru_cache(maxsize=1 << 12)  # a sequencer asks three times: for the signer, for its book, and when the rules apply the order
 def compute_order_digest(domain: bytes, terms: tuple[int, ...]) -> bytes:
     """`terms`: account, underlying, expiry, strike, is_call, is_buy, price, lots, nonce, generation, valid_until."""
     try:

@@ -207,18 +207,17 @@ class Engine:
         """All of the rows or none: the code, and which row gave it. Without `must_apply` every row is kept, whatever its code.
         `not_before` is the least time at which they may run, so far as it has come."""
         rows = [fit_signatures(row, self.rules) for row in rows]
-        encoded = [encode_row(row.items) for row in rows]
-        size, signatures = sum(map(len, encoded)), sum(len(row.signatures) for row in rows)
-        frame = self._ensure_frame(now, size, signatures, not_before)
+        data = b"".join([encode_row(row.items) for row in rows])
+        signatures = b"".join([row.signatures for row in rows])
+        frame = self._ensure_frame(now, len(data), len(signatures), not_before)
         before = self.state.globals
         layouts = [get_layout(row.items) for row in rows]
-        spent = sum(layout.steps if layout else 1 for layout in layouts[:-1])
+        spent = sum([layout.steps if layout else 1 for layout in layouts[:-1]])
         if before.allowance <= spent:
             return Code.ALLOWANCE, 0
         undo: list[tuple[int, int, Order]] = []
         code, at = Code.OK, 0
-        for at, row in enumerate(rows):
-            layout = layouts[at]
+        for at, (row, layout) in enumerate(zip(rows, layouts, strict=True)):
             order = self._get_order(row.items) if layout is not None and layout.phase == Phase.ORDER else None
             self.leap.bring_signatures(row.signatures)
             code = self.leap.apply_row(row.items)
@@ -229,10 +228,9 @@ class Engine:
                     self.state.put_order(account, slot, old)
                 self.state.put_globals(before)
                 return code, at
-        for row, data in zip(rows, encoded, strict=True):
-            frame.rows += data
-            frame.signatures += row.signatures
-            frame.kept.append(row)
+        frame.rows += data
+        frame.signatures += signatures
+        frame.kept += rows
         self.changes += 1
         return code, at
 

@@ -75,6 +75,7 @@ class Matcher:
         self.rules = rules
         self.fills = 0
         self._signers = signers
+        self._mask = rules.params.order_slots - 1  # a nonce's slot
         self._digests: dict[OrderKey, tuple[bytes, bytes]] = {}
         self._floors: dict[tuple[int, int], int] = {}  # (account, slot) -> highest nonce that was ever taken
 
@@ -135,7 +136,7 @@ class Matcher:
         refused = self._check(event, taker.row)
         if refused is not None:
             return [Reply(event.request, refused)]
-        place = event.account, event.nonce & (self.rules.params.order_slots - 1)
+        place = event.account, event.nonce & self._mask
         floor = self._floors.get(place)
         self._remember(event, taker)
         effects: list[Effect] = []
@@ -164,7 +165,7 @@ class Matcher:
         digest = compute_order_digest(self.rules.domain, (*terms, event.nonce, event.generation, event.valid_until))
         self._digests[order.key] = digest, event.signature
         self._signers[digest, event.signature] = event.signer
-        slot = event.nonce & (self.rules.params.order_slots - 1)
+        slot = event.nonce & self._mask
         self._floors[event.account, slot] = event.nonce
 
     def _check(self, event: OrderReceived, row: tuple[int, ...]) -> Refused | None:
@@ -177,8 +178,8 @@ class Matcher:
             return _refuse(Code.GENERATION)
         if event.signer != account.owner:
             return _refuse(Code.SIGNATURE)
-        slot = event.nonce & (self.rules.params.order_slots - 1)
-        floor = Order(nonce=self.get_floor(event.account, slot))
+        slot = event.nonce & self._mask
+        floor = Order(self.get_floor(event.account, slot))
         now = max(event.now, self.engine.last_time)
         code = check_terms(row, state.globals if now <= state.globals.clock else state.globals._replace(clock=now), floor)
         if code != Code.OK:
@@ -217,7 +218,7 @@ class Matcher:
         return fills, Code.OK
 
     def _cross(self, now: int, maker: Resting, taker: Resting) -> Match:
-        mask = self.rules.params.order_slots - 1
+        mask = self._mask
         lots = min(maker.left, taker.left)
         orders = [order for order in (maker, taker) if not self._is_registered(order)]
         trade = build_trade(maker.account, maker.nonce & mask, taker.account, taker.nonce & mask, lots)
@@ -235,7 +236,7 @@ class Matcher:
         return Match(None, code, self._is_makers(maker, taker, lots, code))
 
     def _is_registered(self, order: Resting) -> bool:
-        slot = order.nonce & (self.rules.params.order_slots - 1)
+        slot = order.nonce & self._mask
         return self.engine.state.get_order(order.account, slot).nonce == order.nonce
 
     def _is_makers(self, maker: Resting, taker: Resting, lots: int, code: Code) -> bool:
