@@ -36,7 +36,6 @@ CREATE TABLE items (
 
 def open_database(path: Path) -> sqlite3.Connection:
     """Created if it is not there. Raises `NodeError` for a file that is not ours, of another version, or damaged."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
         database = sqlite3.connect(path, timeout=BUSY_S, check_same_thread=False, isolation_level=None)
         database.execute("PRAGMA journal_mode=WAL")
@@ -65,8 +64,11 @@ def _check_schema(database: sqlite3.Connection, path: Path) -> None:
 
 def lock_file(path: Path) -> IO[bytes]:
     """One process per store. The lock goes with the process, however it dies."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle = path.open("ab")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = path.open("ab")
+    except OSError as error:
+        raise NodeError(NodeCode.STORE_UNREADABLE, f"cannot use {path.parent}: {error.strerror}") from error
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -198,6 +200,8 @@ class Store:
             if len(kept) == keep:
                 database.execute("DELETE FROM journal WHERE number <= ?", (oldest,))
             database.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise NodeError(NodeCode.STORE_FULL, f"cannot write {self.path}: {error}") from error
         finally:
             database.close()
 
@@ -231,7 +235,7 @@ class Items:
 
     def put(self, kind: str, name: bytes, record: bytes) -> None:
         """Replaces."""
-        self._database.execute("INSERT OR REPLACE INTO items VALUES (?, ?, ?, ?)", (kind, name, zlib.crc32(record), record))
+        self._write("INSERT OR REPLACE INTO items VALUES (?, ?, ?, ?)", (kind, name, zlib.crc32(record), record))
 
     def get(self, kind: str, name: bytes) -> bytes | None:
         """None if it was never put."""
@@ -240,7 +244,13 @@ class Items:
 
     def delete(self, kind: str, name: bytes) -> None:
         """Whether it is there or not."""
-        self._database.execute("DELETE FROM items WHERE kind = ? AND name = ?", (kind, name))
+        self._write("DELETE FROM items WHERE kind = ? AND name = ?", (kind, name))
+
+    def _write(self, statement: str, values: tuple[object, ...]) -> None:
+        try:
+            self._database.execute(statement, values)
+        except sqlite3.Error as error:
+            raise NodeError(NodeCode.STORE_FULL, f"cannot write {self.path}: {error}") from error
 
     def list_items(self, kind: str) -> list[tuple[bytes, bytes]]:
         """(name, record) by name."""

@@ -161,3 +161,26 @@ def test_items_and_the_senders_journal(tmp_path: Path) -> None:
     assert items.get("claim", b"x") == b"y"
     assert items.get("claim", b"z") is None
     items.close()
+
+
+@pytest.mark.parametrize("kind", [Store, Items])
+def test_a_folder_that_cannot_be_used_is_refused(tmp_path: Path, kind: type[Store] | type[Items]) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "taken.sqlite.lock").mkdir()
+    for path in (tmp_path / "file" / "store.sqlite", tmp_path / "file" / "below" / "store.sqlite", tmp_path / "taken.sqlite"):
+        with pytest.raises(NodeError) as refused:
+            kind(path)
+        assert refused.value.code == NodeCode.STORE_UNREADABLE
+
+
+def test_what_cannot_be_written_is_refused_with_a_code(tmp_path: Path) -> None:
+    """As on a full disk: SQLite is given no room."""
+    items = Items(tmp_path / "items.sqlite")
+    items.put("kind", b"a", b"kept")
+    (pages,) = items._database.execute("PRAGMA page_count").fetchone()
+    items._database.execute(f"PRAGMA max_page_count={pages}")
+    with pytest.raises(NodeError) as refused:
+        items.put("kind", b"b", bytes(1 << 16))
+    assert refused.value.code == NodeCode.STORE_FULL
+    assert items.list_items("kind") == [(b"a", b"kept")]
+    items.close()
