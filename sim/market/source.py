@@ -120,8 +120,10 @@ def parse_window(path: Path, start: str, end: str, quotes: list[Quote]) -> tuple
     times = []
     for text in (start, end):
         try:
-            hour, minute = text.split(":")
-            times.append(midnight + timedelta(hours=int(hour), minutes=int(minute)))
+            hour, minute = map(int, text.split(":"))
+            if not (0 <= minute < 60 and 0 <= 60 * hour + minute <= 24 * 60):
+                raise ValueError("out of the day")
+            times.append(midnight + timedelta(hours=hour, minutes=minute))
         except ValueError as error:
             raise QuoteFileError(f"not a time of day (HH:MM): {text}") from error
     if times[1] <= times[0]:

@@ -95,6 +95,9 @@ def test_usage__wrong__exit_code_2_and_why(words: tuple[str, ...], message: str,
     [
         (("sim", "replay", "missing.csv"), "[quotes]"),
         (("sim", "replay", "bad.csv"), "[quotes]"),
+        (("sim", "replay", "good.csv", "--from", "24:30"), "[quotes]"),
+        (("sim", "replay", "good.csv", "--to", "noon"), "[quotes]"),
+        (("sim", "replay", "."), "[quotes]"),
         (("deploy", "--verify", "--out", "missing.json"), "[deployment]"),
         (("deploy", "--key", "missing.json", "--sequencer", "0x" + "11" * 20, "--oracle", "0x" + "22" * 20), "[key]"),
         (("sequencer", "--config", "missing.toml"), "config-unreadable"),
@@ -109,6 +112,9 @@ def test_refusal__one_line_with_a_code(
     words: tuple[str, ...], code: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "bad.csv").write_text("symbol,timestamp\nBTC-1JAN21-1-C,1\n")
+    (tmp_path / "good.csv").write_text(
+        "symbol,timestamp,type,strike_price,expiration,underlying_price\nBTC-8JAN21-30000-C,1609459200000000,call,30000,1610092800000000,29000\n"
+    )
     (tmp_path / "broken.toml").write_text("keys = [")
     monkeypatch.chdir(tmp_path)
     result = run(*words)
