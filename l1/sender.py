@@ -161,7 +161,7 @@ class Sender:
         await self._started.wait()
         done = next((intent for intent in self._queue.done if intent.number == number), None)
         if number not in self._outcomes and done is not None:
-            return await self._explain(done, await self._fetch_receipt(done.done))
+            return await self._explain(done, await self._fetch_receipt(done))
         if number not in self._outcomes:
             if all(intent.number != number for intent in self._queue.pending):
                 raise LookupError(f"no such intent: {number}")
@@ -321,13 +321,20 @@ class Sender:
     async def _add_reason(self, pending: tuple[Intent, ...], nonce: int, receipt: Receipt) -> Receipt:
         return await self._explain(next(intent for intent in pending if intent.nonce == nonce), receipt)
 
-    async def _fetch_receipt(self, tx_hash: bytes) -> Receipt:
-        """Of a transaction that was deep; waits out an endpoint that does not have it now."""
+    async def _fetch_receipt(self, done: Intent) -> Receipt:
+        """Of a transaction that was deep; waits out an endpoint that does not have it now. `NotSent` if a reorganisation took it away
+        after all: the chain is well past it, and its nonce is free, or another's."""
+        policy = self._queue.policy
         while True:
             try:
-                receipt = await self._client.get_receipt(tx_hash)
+                receipt = await self._client.get_receipt(done.done)
                 if receipt is not None:
                     return receipt
+                deep = (await self._client.get_head()).number - policy.depth + 1 - policy.patience
+                if deep > done.sent and await self._client.get_receipt(done.done) is None:
+                    is_free = await self._client.get_nonce(self.address) <= done.nonce
+                    if is_free or await self._client.get_nonce(self.address, deep) > done.nonce:
+                        raise NotSent("undone: a reorganisation took the transaction away")
             except (Unavailable, RpcError) as error:
                 self._log("l1.unavailable", {"error": str(error)})
             await trio.sleep(self._poll_s)

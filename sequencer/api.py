@@ -1,7 +1,7 @@
 """The WebSocket server: sessions, limits, and what is told to subscribers.
 
 Everything that a connection may hold is bounded: the size of a message, requests in one, requests that wait, channels, and what waits to
-be sent. A reader that is too slow is dropped, with that as the reason of the close; so is one that sends what is not a text.
+be sent. A reader that is too slow is dropped, with that as the reason of the close.
 """
 
 import secrets
@@ -241,8 +241,11 @@ class Api:
         """To everyone who subscribed."""
         for channel, data in self._render(news):
             message = None
+            account = int(channel[5:]) if channel.startswith("user.") else None
             for session in tuple(self._sessions):
                 if channel in session.identity.channels:
+                    if account is not None and not self._methods.is_owner(account, session.identity):
+                        continue
                     message = message or _encode_notice(channel, data)
                     session.push(message)
 

@@ -53,7 +53,7 @@ class Identity:
     """Of one connection."""
 
     challenge: str
-    accounts: set[int] = field(default_factory=set)
+    accounts: dict[int, int] = field(default_factory=dict)  # account -> its owner, who has signed
     channels: set[str] = field(default_factory=set)
 
 
@@ -240,13 +240,18 @@ class Methods:
             owner = self.desk.machine.state.get_account(params.account).owner
             if not signers[0] or signers[0] != owner:
                 raise ApiError(Refusal.UNAUTHENTICATED, "the challenge is not signed by the account's owner")
-            identity.accounts.add(params.account)
+            identity.accounts[params.account] = owner
             return []
 
         return Submission(build, lambda _results: {"account": params.account}, ((digest, signature),))
 
+    def is_owner(self, account: int, identity: Identity) -> bool:
+        """Still: L1 gives the indices out, and a reorganisation may give one to somebody else."""
+        owner = identity.accounts.get(account)
+        return owner is not None and owner == self.desk.machine.state.get_account(account).owner
+
     def _check_owner(self, account: int, identity: Identity) -> None:
-        if account not in identity.accounts:
+        if not self.is_owner(account, identity):
             raise ApiError(Refusal.UNAUTHENTICATED, "public/auth comes first, for this account")
 
     def _subscribe(self, params: rpc.SubscribeParams, identity: Identity) -> Any:

@@ -370,3 +370,24 @@ async def test_what_cannot_be_paid_is_told_at_once_and_holds_nothing_up(dev: Dev
         await tracked.wait_sent(2)
         await dev.mine(2)
         assert (await tracked.sender.wait(move)).ok
+
+
+async def test_after_a_restart_what_a_reorganisation_took_away_is_not_waited_for(dev: Dev, nursery: trio.Nursery) -> None:
+    """The journal says that it is done, and the chain has forgotten it: the caller must hear of that, and send anew."""
+    journal, policy = MemoryJournal(), Policy(depth=1, patience=1)
+    async with trio.open_nursery() as first:
+        tracked = Tracked(dev, ALICE, journal=journal, policy=policy)
+        await first.start(tracked.sender.run)
+        number = await tracked.sender.submit(BOB.address, b"", 5, key="move#0")
+        await tracked.wait_sent(1)
+        await dev.mine()
+        with trio.fail_after(5):
+            assert (await tracked.sender.wait(number)).ok
+        first.cancel_scope.cancel()
+    await dev.reorg(1, keep=False)
+    tracked = Tracked(dev, ALICE, journal=journal, policy=policy)
+    await nursery.start(tracked.sender.run)
+    await dev.mine(6)
+    with trio.fail_after(5), pytest.raises(NotSent, match="undone"):
+        await tracked.sender.send(BOB.address, b"", 5, key="move#0")
+    nursery.cancel_scope.cancel()

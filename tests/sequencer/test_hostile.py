@@ -10,13 +10,17 @@ import pytest
 import trio
 from trio_websocket import open_websocket_url
 
+from protocol.codec.frames import Message
+from protocol.codec.rows import encode_row
+from protocol.operations import build_deposit
 from protocol.series import encode_series
+from protocol.types import VAULT_AUTHORITY
 from sequencer.api import ApiLimits
 from sequencer.desk import MAX_WAITING
-from sequencer.events import CancelReceived, OrderPlaced
-from tests.sequencer.test_api import ask, encode_order, open_venue, order, request
+from sequencer.events import CancelReceived, ClockElapsed, L1Undone, MessagesQueued, OrderPlaced, Refusal
+from tests.sequencer.test_api import ask, encode_order, login, open_venue, order, request
 from tests.sequencer.test_machine import MARK
-from tests.sequencer.world import EXPIRY, START, USD, World, build_order_event
+from tests.sequencer.world import ADDRESSES, EXPIRY, START, USD, World, build_deposits, build_order_event
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
@@ -98,3 +102,21 @@ def test_orders_that_come_and_go_leave_nothing_behind() -> None:
         world.apply(CancelReceived(START, 1, 0, (nonce,)))
     assert not world.machine.book.orders
     assert world.machine.book.held <= 1_100
+
+
+async def test_an_account_that_a_reorganisation_gives_to_somebody_else_is_logged_out(tmp_path: Path) -> None:
+    """Indices follow the order of deposits on L1."""
+    async with open_venue(tmp_path) as venue, open_websocket_url(venue.url) as client:
+        await login(client, 0)
+        await ask(client, request("public/subscribe", {"channels": ["user.0"]}))
+        assert "result" in await ask(client, request("private/get_positions", {"account": 0}))
+        swapped = build_deposits(4, 1_000_000 * USD, START + 1)
+        first = Message(START + 1, VAULT_AUTHORITY, encode_row(build_deposit(0, ADDRESSES[1], 10**12)), b"")
+        await venue.desk.submit([L1Undone(START + 1, 0, 0), MessagesQueued(START + 1, 0, (first, *swapped[2:]))])
+        await venue.desk.submit([ClockElapsed(START + 20), ClockElapsed(START + 40)])
+        assert venue.desk.machine.state.get_account(0).owner == ADDRESSES[1]
+        for method in ("private/get_positions", "private/get_account_summary", "private/get_open_orders"):
+            reply = await ask(client, request(method, {"account": 0}))
+            assert reply["error"]["code"] == Refusal.UNAUTHENTICATED
+        reply = await ask(client, request("private/cancel", {"order_id": "0-1"}))
+        assert reply["error"]["code"] == Refusal.UNAUTHENTICATED
