@@ -26,6 +26,7 @@ from sequencer.rpc import ApiError
 from sequencer.verify import Verifiers
 
 CLOSE_POLICY = 1008  # RFC 6455
+MAX_ANSWER_BYTES = 4 << 20  # what is read in one message; more is refused: one message must not hold up everybody's orders
 Log = Callable[[str, dict[str, Any]], None]
 
 
@@ -180,8 +181,12 @@ class Api:
             return rpc.encode_error(None, error)
         ids: list[int | str | None] = []
         values: list[Any] = []
+        size = 0
         for raw in raws:
-            request_id, value = self._call(raw, identity)
+            request_id, value = self._call(raw, identity, is_full=size > MAX_ANSWER_BYTES)
+            if not isinstance(value, ApiError | Submission):
+                value = msgspec.Raw(msgspec.json.encode(value))
+                size += len(memoryview(value))
             ids.append(request_id)
             values.append(value)
         await self._submit(values)
@@ -191,11 +196,13 @@ class Api:
         ]
         return replies if rpc.is_batch(message) else replies[0]
 
-    def _call(self, raw: msgspec.Raw, identity: Identity) -> tuple[int | str | None, Any]:
+    def _call(self, raw: msgspec.Raw, identity: Identity, *, is_full: bool) -> tuple[int | str | None, Any]:
         request_id = None
         try:
             request = rpc.decode_request(raw)
             request_id = request.id
+            if is_full:
+                raise ApiError(Refusal.TOO_MANY, "the answers to this message are too long: ask for less at once")
             return request_id, self._methods.call(request, identity)
         except ApiError as error:
             return request_id, error

@@ -136,6 +136,7 @@ class Methods:
     def __init__(self, desk: Desk, deployed: Deployed) -> None:
         self.desk = desk
         self.deployed = deployed
+        self._owners = views.Owners()
         self.table: dict[str, tuple[type[rpc.Params], Callable[[Any, Identity], Any]]] = {
             "public/get_time": (rpc.NoParams, lambda _p, _i: desk.clock.now()),
             "public/status": (rpc.NoParams, self._get_status),
@@ -195,7 +196,7 @@ class Methods:
         return views.view_ticker(self.desk.machine, self._decode_name(params.instrument_name))
 
     def _get_account(self, params: rpc.OwnerParams, _identity: Identity) -> Any:
-        index = views.find_account(self.desk.machine, int(params.owner, 16))
+        index = self._owners.find(self.desk.machine, int(params.owner, 16))
         if index is None:
             raise ApiError(Code.ACCOUNT, "this address has no account: deposit at the vault first")
         return views.view_account(index, self.desk.machine.state.get_account(index))

@@ -13,6 +13,7 @@ from protocol.pricing import Greeks, compute_greeks
 from protocol.series import STRIKE_UNIT, decode_series, encode_series
 from protocol.svi import compute_surface, compute_surface_v
 from protocol.types import LOTS_PER_UNIT, UNDERLYINGS, Account, Position
+from sequencer.engine import Engine
 from sequencer.machine import Machine
 
 ONE = 1 << 38  # Q38, the kernel's unit
@@ -166,6 +167,20 @@ def view_summary(machine: Machine, index: int) -> dict[str, Any]:
     }
 
 
-def find_account(machine: Machine, owner: int) -> int | None:
-    """By its owner's address. An owner has one account."""
-    return next((index for index, account in machine.state.accounts.items() if account.owner == owner), None)
+class Owners:
+    """Accounts by their owner's address; an owner has one. Read along as they are opened: a stranger's question must not cost a search."""
+
+    def __init__(self) -> None:
+        self._engine: Engine | None = None
+        self._indices: dict[int, int] = {}
+        self._known = 0
+
+    def find(self, machine: Machine, owner: int) -> int | None:
+        """The account's index."""
+        if self._engine is not machine.engine:  # a rebuild may have given indices to others
+            self._engine, self._known = machine.engine, 0
+            self._indices.clear()
+        for index in range(self._known, machine.state.globals.accounts):
+            self._indices[machine.state.get_account(index).owner] = index
+        self._known = machine.state.globals.accounts
+        return self._indices.get(owner)

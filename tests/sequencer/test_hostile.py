@@ -12,12 +12,14 @@ from trio_websocket import open_websocket_url
 
 from protocol.codec.frames import Message
 from protocol.codec.rows import encode_row
+from protocol.codes import Code
 from protocol.operations import build_deposit
 from protocol.series import encode_series
 from protocol.types import VAULT_AUTHORITY
-from sequencer.api import ApiLimits
+from sequencer.api import MAX_ANSWER_BYTES, ApiLimits
 from sequencer.desk import MAX_WAITING
 from sequencer.events import CancelReceived, ClockElapsed, L1Undone, MessagesQueued, OrderPlaced, Refusal
+from sequencer.rpc import MAX_BATCH
 from tests.sequencer.test_api import ask, encode_order, login, open_venue, order, request
 from tests.sequencer.test_machine import MARK
 from tests.sequencer.world import ADDRESSES, EXPIRY, START, USD, World, build_deposits, build_order_event
@@ -120,3 +122,29 @@ async def test_an_account_that_a_reorganisation_gives_to_somebody_else_is_logged
             assert reply["error"]["code"] == Refusal.UNAUTHENTICATED
         reply = await ask(client, request("private/cancel", {"order_id": "0-1"}))
         assert reply["error"]["code"] == Refusal.UNAUTHENTICATED
+
+
+async def test_a_message_that_asks_for_too_much_is_answered_in_part(tmp_path: Path) -> None:
+    """A few bytes that are answered with many must not hold up everybody's orders."""
+    async with open_venue(tmp_path) as venue, open_websocket_url(venue.url, max_message_size=32 << 20) as client:
+        full = await ask(client, request("public/get_instruments"))
+        replies = await ask(client, [request("public/get_instruments")] * MAX_BATCH)
+        assert replies[0] == full
+        assert replies[-1]["error"]["code"] == Refusal.TOO_MANY
+        answered = [reply for reply in replies if "result" in reply]
+        assert len(answered) < MAX_ANSWER_BYTES // 9_000
+
+
+async def test_accounts_are_found_by_their_owner_also_after_a_reorganisation(tmp_path: Path) -> None:
+    async with open_venue(tmp_path) as venue, open_websocket_url(venue.url) as client:
+
+        async def find(owner: int) -> Any:
+            reply = await ask(client, request("public/get_account", {"owner": f"0x{owner:040x}"}))
+            return reply["result"]["account"] if "result" in reply else reply["error"]["code"]
+
+        assert [await find(owner) for owner in ADDRESSES[:5]] == [0, 1, 2, 3, Code.ACCOUNT]
+        rows = [encode_row(build_deposit(index, owner, 10**12)) for index, owner in enumerate((ADDRESSES[4], ADDRESSES[1]))]
+        messages = tuple(Message(START + 1, VAULT_AUTHORITY, row, b"") for row in rows)
+        await venue.desk.submit([L1Undone(START + 1, 0, 0), MessagesQueued(START + 1, 0, messages)])
+        await venue.desk.submit([ClockElapsed(START + 20), ClockElapsed(START + 40)])
+        assert [await find(owner) for owner in ADDRESSES[:5]] == [Code.ACCOUNT, 1, Code.ACCOUNT, Code.ACCOUNT, 0]
