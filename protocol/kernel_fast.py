@@ -8,11 +8,12 @@ signed and inside int64 (`margin` says why; an order's lots are below 2**20, so 
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from struct import Struct
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from protocol.kernel import Quote, SideRisk, get_quote
 from protocol.margin import SCENARIOS, Margin, compute_initial, get_risk
@@ -26,12 +27,14 @@ WIDTH = SCENARIOS + 2  # scenario sums, value at the marks, short minimum
 HALF = 1 << 63
 LANES_BYTES = 8 * WIDTH
 BIAS = sum(HALF << 64 * lane for lane in range(WIDTH))  # makes every lane of a row non-negative
+SIGN = np.int64(-HALF)
 Row = int
 _unpack = Struct(f"<{WIDTH}Q").unpack
 
 
-def _pack_row(numbers: Iterable[int]) -> Row:
-    return sum(number << 64 * lane for lane, number in enumerate(numbers))
+def _pack_row(numbers: NDArray[np.int64]) -> Row:
+    """The sign bit turned over is 2**63 added, in every lane: what `BIAS` takes away again."""
+    return int.from_bytes((numbers ^ SIGN).tobytes(), "little") - BIAS
 
 
 class _Part(NamedTuple):
@@ -120,11 +123,10 @@ class FastKernel:
             at = self._table.rows.get(series)
             if at is None:  # first seen since the mark: one series is priced faster by the reference than by arrays
                 risk = get_risk(series, self._markets)
-                found = _pack_row((*risk.changes, risk.down, 0)), _pack_row((*risk.changes, risk.up, -risk.minimum))
+                pair = np.array(((*risk.changes, risk.down, 0), (*risk.changes, risk.up, -risk.minimum)), dtype=np.int64)
             else:
-                long, short = self._table.values[2 * at : 2 * at + 2, :WIDTH].tolist()
-                found = _pack_row(long), _pack_row(short)
-            self._rows[series] = found
+                pair = self._table.values[2 * at : 2 * at + 2, :WIDTH]
+            found = self._rows[series] = _pack_row(pair[0]), _pack_row(pair[1])
         return found
 
     def _get_summary(self, index: int, positions: tuple[Position, ...]) -> _Summary:
@@ -143,8 +145,9 @@ class FastKernel:
             start = end
         value = sum(part.value for part in parts.values())
         maintenance = sum(part.need for part in parts.values())
-        shorts = sum(lots < 0 for _, lots in positions)
-        size = sum(abs(lots) for _, lots in positions)
+        sizes = [lots for _, lots in positions]
+        shorts = sum([lots < 0 for lots in sizes])
+        size = sum(map(abs, sizes))
         return _Summary(positions, parts, value, maintenance, compute_initial(maintenance, shorts > 0), shorts, size)
 
     def _sum(self, positions: tuple[Position, ...]) -> Row:
@@ -152,7 +155,7 @@ class FastKernel:
         known = self._table.rows
         index = [2 * known[series] + (lots < 0) for series, lots in positions if series in known]
         held = [lots for series, lots in positions if series in known]
-        total = _pack_row((np.array(held, dtype=np.int64) @ self._table.values[index])[:WIDTH].tolist()) if held else 0
+        total = _pack_row((np.array(held, dtype=np.int64) @ self._table.values[index])[:WIDTH]) if held else 0
         return total + sum(lots * self._get_rows(series)[lots < 0] for series, lots in positions if series not in known)
 
     def _shift(self, summary: _Summary, positions: tuple[Position, ...], series: int, new: int) -> _Summary:
