@@ -7,6 +7,7 @@ true` and the announcement goes to stdout, which is all that stdout ever holds: 
 import gc
 import json
 import os
+import resource
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping
@@ -66,16 +67,18 @@ def _print_line(line: str) -> None:
 
 
 def find_refusal(error: BaseException) -> NodeError | None:
-    """The operator's error inside whatever nurseries wrapped it in."""
+    """The operator's error inside whatever nurseries wrapped it in; None if a bug came along with it, which must not be hidden."""
     if isinstance(error, NodeError):
         return error
     if isinstance(error, BaseExceptionGroup):
-        return next((found for inner in error.exceptions if (found := find_refusal(inner)) is not None), None)
+        found = [find_refusal(inner) for inner in error.exceptions]
+        return None if None in found else found[0]
     return None
 
 
 def run_daemon(name: str, service: Service, *, with_parent: bool = False) -> int:
     """The process's exit code. What the operator must mend is one line on stderr; a bug of ours crashes with its traceback."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))  # a core would hold the key
     try:
         trio.run(lambda: run_service(name, service, with_parent=with_parent))
     except KeyboardInterrupt:

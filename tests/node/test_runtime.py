@@ -6,9 +6,11 @@ import subprocess
 import sys
 import textwrap
 
+import pytest
+
 DAEMON = textwrap.dedent(
     """
-    import sys, trio
+    import resource, sys, trio
     from node.errors import NodeCode, NodeError
     from node.runtime import run_daemon
 
@@ -16,9 +18,12 @@ DAEMON = textwrap.dedent(
         if sys.argv[1] == "refuse":
             async with trio.open_nursery():
                 raise NodeError(NodeCode.KEY, "no key")
+        if sys.argv[1] == "both":
+            raise ExceptionGroup("two", [NodeError(NodeCode.KEY, "no key"), ExceptionGroup("one", [ValueError("a bug")])])
         if sys.argv[1] == "crash":
             raise ValueError("a bug")
-        task_status.started({"port": 7})
+        core, _ = resource.getrlimit(resource.RLIMIT_CORE)
+        task_status.started({"port": 7, "core": core})
         try:
             await trio.sleep_forever()
         finally:
@@ -38,7 +43,7 @@ def test_ready_and_clean_stop() -> None:
     with start("run") as process:
         assert process.stdout is not None
         ready = json.loads(process.stdout.readline())
-        assert ready == {"ready": True, "daemon": "test", "pid": process.pid, "port": 7}
+        assert ready == {"ready": True, "daemon": "test", "pid": process.pid, "port": 7, "core": 0}
         process.send_signal(signal.SIGTERM)
         out, errors = process.communicate(timeout=20)
     assert (process.returncode, out, errors) == (0, "", "cleaned up\n")
@@ -59,8 +64,9 @@ def test_a_refusal_is_one_line_with_a_code() -> None:
     assert json.loads(errors)["code"] == "key"
 
 
-def test_a_bug_crashes_loudly() -> None:
-    with start("crash") as process:
+@pytest.mark.parametrize("mode", ["crash", "both"])
+def test_a_bug_crashes_loudly(mode: str) -> None:
+    with start(mode) as process:
         out, errors = process.communicate(timeout=20)
     assert (process.returncode, out) == (1, "")
     assert "a bug" in errors
