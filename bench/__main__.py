@@ -127,9 +127,9 @@ def run_reexecution(stream: Stream, opened: list[Leap]) -> Callable[[], int]:
 
 def run_trace(stream: Stream) -> Callable[[], int]:
     """One step traced and committed."""
+    machine = Machine(_open_leap(stream).state, stream.batches, stream.rules)
 
     def work() -> int:
-        machine = Machine(_open_leap(stream).state, stream.batches, stream.rules)
         return History(machine).steps
 
     return work

@@ -69,15 +69,21 @@ class Tree:
         return path
 
     def _flush(self) -> None:
-        dirty: set[int] = self._dirty
-        for height in range(self.depth):
-            nodes = self._levels[height]
-            above = self._levels[height + 1]
-            empty = EMPTY_ROOTS[height]
+        """Level by level where changed leaves share parents; from where their paths have met, or for a single leaf, one path."""
+        dirty, height = self._dirty, 0
+        while len(dirty) > 1:
+            nodes, above, empty = self._levels[height], self._levels[height + 1], EMPTY_ROOTS[height]
             parents = {index >> 1 for index in dirty}
             for parent in parents:
                 left = nodes.get(parent << 1, empty)
                 right = nodes.get(parent << 1 | 1, empty)
                 above[parent] = keccak_256(left + right).digest()
-            dirty = parents
+            dirty, height = parents, height + 1
+        (index,) = dirty
+        node = self._levels[height][index]
+        for level in range(height, self.depth):
+            sibling = self._levels[level].get(index ^ 1, EMPTY_ROOTS[level])
+            node = keccak_256(sibling + node if index & 1 else node + sibling).digest()
+            index >>= 1
+            self._levels[level + 1][index] = node
         self._dirty = set()

@@ -76,6 +76,7 @@ class State:
         self._dirty_orders: set[tuple[int, int]] = set()
         self._markets_root: bytes | None = None
         self._rest: bytes | None = None
+        self._root: tuple[Globals, bytes, bytes] | None = None  # the root, and the two things it was made of
 
     def copy(self) -> "State":
         """An independent state."""
@@ -95,6 +96,7 @@ class State:
         twin._dirty_orders = set(self._dirty_orders)
         twin._markets_root = self._markets_root
         twin._rest = self._rest
+        twin._root = self._root
         return twin
 
     # -- the view
@@ -152,7 +154,10 @@ class State:
 
     def get_root(self) -> bytes:
         """The state root; hashes what changed."""
-        return keccak(compute_globals_leaf(self.globals) + self.get_rest())
+        rest = self.get_rest()
+        if self._root is None or self._root[0] is not self.globals or self._root[1] is not rest:
+            self._root = self.globals, rest, keccak(compute_globals_leaf(self.globals) + rest)
+        return self._root[2]
 
     def get_rest(self) -> bytes:
         """The root's right child: everything but the globals, which alone change in many steps."""

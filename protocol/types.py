@@ -7,7 +7,7 @@ A leaf is the keccak of the struct's ABI encoding, or zero for the struct that i
 from enum import IntEnum
 from typing import NamedTuple
 
-from protocol.keccak import ZERO, compute_array_hash, encode_word, encode_words, keccak
+from protocol.keccak import WORD, ZERO, compute_array_hash, encode_word, encode_words, keccak
 
 UNDERLYINGS = ("BTC", "ETH")
 MARKET_DEPTH = 1
@@ -177,18 +177,7 @@ VAULT_AUTHORITY = 1
 
 def encode_header(h: Header) -> bytes:
     """16 words."""
-    return (
-        h.state
-        + h.inbox
-        + encode_words((h.batches, h.batch))
-        + h.record
-        + encode_words((h.message, h.messages, h.frame, h.frames))
-        + h.rows
-        + encode_word(h.authority)
-        + h.signatures
-        + encode_words((h.offset, h.signature, h.phase))
-        + h.scratch
-    )
+    return b"".join([field if isinstance(field, bytes) else field.to_bytes(WORD, "big") for field in h])
 
 
 def compute_header_leaf(h: Header) -> bytes:
