@@ -10,7 +10,7 @@ from typing import Any
 import trio
 
 from l1.batches import BatchIndex, EpochReader, Posted
-from l1.client import Client
+from l1.client import Client, WrongChain
 from l1.deploy import Deployment
 from l1.follower import BlockSeen as L1BlockSeen
 from l1.follower import BlockUndone, Follower, FollowerEvent, ReorgTooDeep
@@ -71,8 +71,9 @@ class Feed:
     async def _wait_for_head(self) -> int:
         while True:
             try:
+                await self._client.check_chain(self._deployment.chain_id)
                 return (await self._client.get_head()).number
-            except (Unavailable, RpcError) as error:
+            except (Unavailable, RpcError, WrongChain) as error:  # of several nodes behind one address one may be another chain's
                 self._log("l1.unavailable", {"error": str(error)})
             await trio.sleep(self._poll_s)
 
