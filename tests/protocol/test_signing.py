@@ -3,7 +3,7 @@
 from typing import Any
 
 from eth_account.messages import _hash_eip191_message, encode_typed_data
-from eth_keys.backends.native import NativeECCBackend
+from eth_keys.backends.native.main import NativeECCBackend
 from eth_keys.datatypes import Signature
 from eth_keys.exceptions import BadSignature
 from eth_utils.exceptions import ValidationError
