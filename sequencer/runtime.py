@@ -192,9 +192,7 @@ async def _start_api(nursery: trio.Nursery, config: SequencerConfig, deployment:
     nursery.start_soon(verifiers.run)
     server = config.server
     limits = ApiLimits(server.connections, server.message_bytes, server.outstanding, server.queue)
-    deployed = Deployed(
-        deployment.chain_id, deployment.addresses["Vault"], deployment.preset, deployment.speed, config.server.posts_noops
-    )
+    deployed = Deployed(deployment.chain_id, deployment.addresses["Vault"], deployment.preset, deployment.speed, config.server.posts_noops)
     api = Api(desk, Methods(desk, deployed), verifiers, limits, log)
     desk.on_news = api.tell
     port = await nursery.start(functools.partial(api.serve, server.host, server.port))
