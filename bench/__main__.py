@@ -5,7 +5,6 @@ measurement. What one process does is timed in its own processor time. Writes `.
 """
 
 import argparse
-import gc
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +19,7 @@ from rich.table import Table
 from bench import kernels
 from bench.stream import Stream, make_stream, open_machine
 from bench.verify import measure_verification
+from node.runtime import settle_collector
 from protocol.codes import Code
 from protocol.history import History
 from protocol.keccak import keccak
@@ -154,8 +154,7 @@ def run(trades: int) -> dict[str, Any]:
     _, signer_r = measure(run_signer)
     machines = [_open_machine(stream) for _ in range(RUNS)]
     leaps = [_open_leap(stream) for _ in range(RUNS)]
-    gc.collect()
-    gc.freeze()  # as the daemons do once they are up
+    settle_collector()  # as the daemons do once they are up
     trade_s, trade_r = measure(run_trades(stream, machines))
     reexecute_s, reexecute_r = measure(run_reexecution(stream, leaps))
     step_s, step_r = measure(run_trace(stream), runs=1)

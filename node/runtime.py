@@ -17,6 +17,7 @@ import trio
 
 from node.errors import NodeError
 
+COLLECT_AFTER = 50_000  # allocations
 EXIT_STOPPED = 0
 EXIT_CRASHED = 1
 EXIT_REFUSED = 2  # configuration, key, store: the operator must act
@@ -59,11 +60,18 @@ async def _stop_with_stdin(scope: trio.CancelScope) -> None:
 
 
 def _print_line(line: str) -> None:
-    # what is loaded by now stays: the collector need not walk it again and again (a fifth of a trade's time)
-    gc.collect()
-    gc.freeze()
+    settle_collector()
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
+
+
+def settle_collector() -> None:
+    """What is loaded by now stays: the collector need not walk it again and again. And the hot path makes no cycles, only many short-lived
+    tuples, which every 700th allocation would otherwise have it look for..
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECT_AFTER, 20, 20)
 
 
 def find_refusal(error: BaseException) -> NodeError | None:
