@@ -67,7 +67,7 @@ def _print_line(line: str) -> None:
 
 def settle_collector() -> None:
     """What is loaded by now stays: the collector need not walk it again and again. And the hot path makes no cycles, only many short-lived
-    tuples, which every 700th allocation would otherwise have it look for..
+    tuples, which every 700th allocation would otherwise have it look for.
     """
     gc.collect()
     gc.freeze()
