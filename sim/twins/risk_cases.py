@@ -13,7 +13,7 @@ from protocol.signing import compute_mark_digest, compute_withdraw_digest
 from protocol.steps.margin import compute_side
 from protocol.steps.terms import compute_fee
 from protocol.steps.withdraw import MIN_WITHDRAWAL
-from protocol.types import MAX_CASH, MAX_FORWARD, MAX_LOTS, Market, Order, Phase, Slice, Trade, compute_trade_hash
+from protocol.types import MAX_CASH, MAX_FORWARD, MAX_LOTS, MAX_POSITIONS, Market, Order, Phase, Slice, Trade, compute_trade_hash
 from sim.twins.cases import make_authority, make_nonce
 from sim.twins.dice import Dice, get_keys
 from sim.twins.replay import Start
@@ -179,7 +179,7 @@ def make_margin(dice: Dice, rules: Rules) -> Start:
         )
         world.set_account(index, cash=min(max(cash, 1 - MAX_CASH), MAX_CASH - 1))
     if dice.chance(0.1):
-        others = tuple(p for p in account.positions if p[0] != trade.series)
+        others = tuple(p for p in account.positions if p[0] != trade.series)[: MAX_POSITIONS - 1]  # more, no state can hold
         held = dice.choice((MAX_LOTS, MAX_LOTS - abs(lots), MAX_LOTS - abs(lots) + 1)) * (1 if lots > 0 else -1)
         world.set_account(index, positions=apply_lots(others, trade.series, held))
     return load_trade(phase, world, trade)
