@@ -4,8 +4,8 @@ from typing import Annotated
 
 import msgspec
 
-from challenger.worker import HONEST_STEPS
 from node.config import Config, Section
+from node.steps import HONEST_STEPS
 
 ChainSeconds = Annotated[int, msgspec.Meta(ge=0, le=30 * 86_400)]
 

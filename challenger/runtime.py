@@ -29,6 +29,7 @@ from node.config import load_config
 from node.errors import NodeCode, NodeError
 from node.logs import LogFunction, configure_logs, make_log
 from node.runtime import EXIT_STOPPED, run_daemon
+from node.steps import load_steps
 from node.store import Items, SenderJournal
 from protocol.codec.inflate import is_zlib_sound
 
@@ -50,6 +51,7 @@ def load_parts(config: ChallengerConfig) -> tuple[Deployment, Key | None]:
         deployment = load_deployment(Path(config.l1.deployment))
     except BadDeployment as error:
         raise NodeError(NodeCode.DEPLOYMENT, str(error)) from error
+    load_steps(config.dispute.steps)
     if not is_zlib_sound():
         raise NodeError(NodeCode.DEPLOYMENT, "the installed zlib inflates otherwise than the rules")
     if not config.key.file:

@@ -37,7 +37,7 @@ from challenger.machine import advance
 from challenger.sink import Sink
 from challenger.state import Settings, create_challenger
 from challenger.wire import LENGTH_BYTES, decode, decode_truth, encode, encode_truth
-from challenger.worker import HONEST_STEPS, start_tracer
+from challenger.worker import start_tracer
 from l1 import follower
 from l1.abi import decode_reason, encode_call
 from l1.batches import BatchIndex, EpochReader
@@ -49,6 +49,7 @@ from l1.sender import NotSent, Sender
 from l1.shapes import Header
 from node.clock import Clock
 from node.logs import LogFunction
+from node.steps import HONEST_STEPS
 from node.store import Items
 from protocol.codec.frames import Batch
 from protocol.types import compute_record_hash

@@ -3,11 +3,10 @@
 Tracing takes all of a core for as long as an epoch is long; the daemon must go on watching meanwhile.
 """
 
-import importlib
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import IO, Any
 
 import trio
@@ -27,12 +26,9 @@ from challenger.wire import (
     encode_rules,
     encode_truth,
 )
+from node.steps import HONEST_STEPS, load_steps
 from protocol.codec.frames import Batch
-from protocol.machine import StepFunction
 from protocol.rules import Rules
-from protocol.types import Phase
-
-HONEST_STEPS = "protocol.steps:STEPS"
 
 
 class WorkerDied(Exception):
@@ -55,13 +51,6 @@ def answer(tracer: Tracer, question: tuple[Any, ...]) -> object:
             return None
         case _:
             raise ValueError(f"unknown question {question[0]}")
-
-
-def load_steps(name: str) -> Mapping[Phase, StepFunction]:
-    """`module:attribute`: whoever wants to can run other rules; what it claims is then another claim."""
-    module, _, attribute = name.partition(":")
-    steps: Mapping[Phase, StepFunction] = getattr(importlib.import_module(module), attribute)
-    return steps
 
 
 def serve(source: IO[bytes], sink: IO[bytes]) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated
 import msgspec
 
 from node.config import Config, Port, Positive, Seconds, Section
+from node.steps import HONEST_STEPS
 
 
 class Server(Section, frozen=True):
@@ -32,7 +33,7 @@ class Claims(Section, frozen=True):
     """Claiming the states that follow. `steps` is where the tracer's table of steps is: `module:attribute`."""
 
     is_on: bool = True
-    steps: str = "protocol.steps:STEPS"
+    steps: str = HONEST_STEPS
     finalizes: bool = True
 
 

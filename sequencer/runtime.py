@@ -24,6 +24,7 @@ from node.config import load_config
 from node.errors import NodeCode, NodeError
 from node.logs import configure_logs, make_log
 from node.runtime import run_daemon
+from node.steps import load_steps
 from node.store import Items, SenderJournal, Store
 from protocol.codec.inflate import is_zlib_sound
 from protocol.keccak import keccak
@@ -59,6 +60,7 @@ def load_files(config: SequencerConfig) -> tuple[Deployment, Key]:
         raise NodeError(NodeCode.KEY, str(error)) from error
     if int.from_bytes(key.address, "big") != deployment.sequencer:
         raise NodeError(NodeCode.KEY, f"the key is of 0x{key.address.hex()}, but the inbox takes batches of 0x{deployment.sequencer:040x}")
+    load_steps(config.claims.steps)
     if not is_zlib_sound():
         raise NodeError(NodeCode.DEPLOYMENT, "the installed zlib inflates otherwise than the rules")
     return deployment, key

@@ -5,12 +5,12 @@ Records go both ways over pipes: 4 bytes of length, then MessagePack. First the 
 that the last one left. The table of steps is given by name, so that whoever wants to can run other rules; the answer is then another claim.
 """
 
-import importlib
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 
+from node.steps import load_steps
 from protocol.codec.frames import Batch
 from protocol.history import History
 from protocol.leap import Leap
@@ -32,13 +32,6 @@ class Trace:
     nodes: tuple[bytes, ...]
     siblings: tuple[bytes, ...]
     steps: int
-
-
-def load_steps(name: str) -> Mapping[Any, Any]:
-    """`module:attribute`."""
-    module, _, attribute = name.partition(":")
-    steps: Mapping[Any, Any] = getattr(importlib.import_module(module), attribute)
-    return steps
 
 
 class EpochTracer:

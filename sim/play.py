@@ -21,7 +21,7 @@ from l1.follower import Follower, FollowerEvent
 from l1.provider import RpcError
 from l1.sender import MemoryJournal, Sender
 from l1.sender_queue import Policy
-from sequencer.tracer import load_steps
+from node.steps import load_steps
 from sim.cast import CHALLENGERS
 from sim.finding import Finding, find_step, format_usd
 from sim.ledger import ClaimEntry, Dispute, Ledger

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from node.config import load_config
+from node.steps import load_steps
 from protocol.codec.frames import Batch
 from protocol.codes import Code
 from protocol.history import History
@@ -23,7 +24,7 @@ from protocol.types import Header, Phase
 from sequencer.config import SequencerConfig
 from sequencer.events import ClockElapsed
 from sequencer.journal import decode
-from sequencer.tracer import EpochTracer, load_steps, pack, serve
+from sequencer.tracer import EpochTracer, pack, serve
 from tests.sequencer.test_machine import MARK
 from tests.sequencer.world import ADDRESSES, DOMAIN, ORACLES, START, World, build_order_event
 
