@@ -45,8 +45,9 @@ class AccompliceConfig(TraderConfig, frozen=True):
 class Accomplice:
     """Two accounts, and the baits."""
 
-    def __init__(self, scene: Scene, traders: Sequence[Trader]) -> None:
+    def __init__(self, scene: Scene, traders: Sequence[Trader], deposit: int) -> None:
         self._scene = scene
+        self._deposit = deposit  # of each account, 1e-6 USD
         self._first, self._second = traders
 
     async def throw(self, bait: Bait, now: int) -> None:
@@ -116,7 +117,10 @@ class Accomplice:
         await self._cross(now, 5, (5, 3))
 
     async def _overreach(self, now: int) -> None:
-        await self._cross(now, HUGE_LOTS, (HUGE_LOTS,))
+        """As much as the buyer can pay for, so that nothing but the seller's margin stands against it."""
+        _, price = self._get_cheapest()
+        lots = min(HUGE_LOTS, self._deposit * 8 // 10 // price)
+        await self._cross(now, lots, (lots,))
 
     async def _sell_all(self, now: int) -> None:
         """As many calls as the margin lets it, so that the coming move leaves the account below maintenance."""
@@ -166,7 +170,7 @@ async def run_accomplice(config: AccompliceConfig, *, task_status: trio.TaskStat
     """Opens the accounts, throws the bait once, and stays."""
     async with trio.open_nursery() as nursery:
         scene = await open_scene(nursery, "accomplice", config)
-        accomplice = Accomplice(scene, await open_traders(scene, config))
+        accomplice = Accomplice(scene, await open_traders(scene, config), config.deposit)
         task_status.started({})
         while (now := await scene.get_time()) < config.at:
             scene.source.advance(now)
