@@ -62,14 +62,6 @@ def encode_call(name: str, function: str, arguments: Sequence[Any] = ()) -> byte
     return selector + eth_abi.encode(kinds, [to_abi(value, kind) for value, kind in zip(arguments, kinds, strict=True)])
 
 
-def decode_arguments(name: str, function: str, data: bytes) -> tuple[Any, ...]:
-    """Of calldata; raises `Malformed` unless it is a call of that function."""
-    selector, kinds, _ = get_function(name, function)
-    if data[:4] != selector:
-        raise Malformed(f"not a call of {function}")
-    return _decode(kinds, data[4:])
-
-
 def decode_result(name: str, function: str, data: bytes) -> tuple[Any, ...]:
     """What a call returned, always as a tuple."""
     return _decode(get_function(name, function)[2], data)

@@ -239,10 +239,6 @@ def decode_post(data: bytes) -> PostCall:
     return PostCall(first, last, message_count, frames)
 
 
-def encode_post_queue() -> bytes:
-    return encode_call("Inbox", "post_queue")
-
-
 def encode_send(rows: bytes, signatures: bytes) -> bytes:
     """Costs `fee()` wei."""
     return encode_call("Inbox", "send", (rows, signatures))
@@ -321,37 +317,12 @@ def encode_claim(
     return encode_call("Claims", "claim", (parent, epoch, post_root, history, list(nodes), list(siblings), stake_from))
 
 
-def encode_move(mine: bytes, other: bytes, nodes_mine: Sequence[bytes], nodes_other: Sequence[bytes], next_nodes: Sequence[bytes]) -> bytes:
-    return encode_call("Claims", "move", (mine, other, list(nodes_mine), list(nodes_other), list(next_nodes)))
-
-
-def encode_prove(a: bytes, b: bytes, args: bytes, path: Sequence[bytes]) -> bytes:
-    return encode_call("Claims", "prove", (a, b, args, list(path)))
-
-
-def encode_timeout(a: bytes, b: bytes) -> bytes:
-    return encode_call("Claims", "timeout", (a, b))
-
-
-def encode_reopen(parent: bytes) -> bytes:
-    return encode_call("Claims", "reopen", (parent,))
-
-
 def encode_finalize(claim_id: bytes) -> bytes:
     return encode_call("Claims", "finalize", (claim_id,))
 
 
-def encode_advance_stake(stake_id: bytes, child: bytes) -> bytes:
-    """Onto a live claim whose parent is the stake's tip, whoever made it. The sender must be the stake's owner."""
-    return encode_call("Claims", "advance_stake", (stake_id, child))
-
-
 def encode_withdraw_stake(stake_id: bytes) -> bytes:
     return encode_call("Claims", "withdraw_stake", (stake_id,))
-
-
-def encode_withdraw_work(claim_id: bytes) -> bytes:
-    return encode_call("Claims", "withdraw_work", (claim_id,))
 
 
 # -- views

@@ -45,6 +45,10 @@ class Params:
         """Slots of one account; an order's slot is its nonce modulo this."""
         return 1 << self.slot_depth
 
+    def get_slot(self, nonce: int) -> int:
+        """The slot of an account's order."""
+        return nonce & (1 << self.slot_depth) - 1
+
     def at_speed(self, speed: int) -> "Params":
         """For a chain whose clock runs `speed` times faster than the wall: L1-side durations keep their length on the wall.
 

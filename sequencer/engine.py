@@ -236,7 +236,7 @@ class Engine:
 
     def _get_order(self, items: tuple[int, ...]) -> tuple[int, int, Order]:
         account, nonce = items[1], items[7]
-        slot = nonce & (self.rules.params.order_slots - 1)
+        slot = self.rules.params.get_slot(nonce)
         return account, slot, self.state.get_order(account, slot)
 
     # -- L1 has the last word

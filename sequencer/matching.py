@@ -75,7 +75,7 @@ class Matcher:
         self.rules = rules
         self.fills = 0
         self._signers = signers
-        self._mask = rules.params.order_slots - 1  # a nonce's slot
+        self._get_slot = rules.params.get_slot
         self._digests: dict[OrderKey, tuple[bytes, bytes]] = {}
         self._floors: dict[tuple[int, int], int] = {}  # (account, slot) -> highest nonce that was ever taken
 
@@ -136,7 +136,7 @@ class Matcher:
         refused = self._check(event, taker.row)
         if refused is not None:
             return [Reply(event.request, refused)]
-        place = event.account, event.nonce & self._mask
+        place = event.account, self._get_slot(event.nonce)
         floor = self._floors.get(place)
         self._remember(event, taker)
         effects: list[Effect] = []
@@ -165,7 +165,7 @@ class Matcher:
         digest = compute_order_digest(self.rules.domain, (*terms, event.nonce, event.generation, event.valid_until))
         self._digests[order.key] = digest, event.signature
         self._signers[digest, event.signature] = event.signer
-        slot = event.nonce & self._mask
+        slot = self._get_slot(event.nonce)
         self._floors[event.account, slot] = event.nonce
 
     def _check(self, event: OrderReceived, row: tuple[int, ...]) -> Refused | None:
@@ -178,7 +178,7 @@ class Matcher:
             return _refuse(Code.GENERATION)
         if event.signer != account.owner:
             return _refuse(Code.SIGNATURE)
-        slot = event.nonce & self._mask
+        slot = self._get_slot(event.nonce)
         floor = Order(self.get_floor(event.account, slot))
         now = max(event.now, self.engine.last_time)
         code = check_terms(row, state.globals if now <= state.globals.clock else state.globals._replace(clock=now), floor)
@@ -218,10 +218,9 @@ class Matcher:
         return fills, Code.OK
 
     def _cross(self, now: int, maker: Resting, taker: Resting) -> Match:
-        mask = self._mask
         lots = min(maker.left, taker.left)
         orders = [order for order in (maker, taker) if not self._is_registered(order)]
-        trade = build_trade(maker.account, maker.nonce & mask, taker.account, taker.nonce & mask, lots)
+        trade = build_trade(maker.account, self._get_slot(maker.nonce), taker.account, self._get_slot(taker.nonce), lots)
         rows = [Row(order.row, order.signature) for order in orders]
         code, at = self.engine.apply_group(now, [*rows, Row(trade)])
         if code == Code.OK:
@@ -236,7 +235,7 @@ class Matcher:
         return Match(None, code, self._is_makers(maker, taker, lots, code))
 
     def _is_registered(self, order: Resting) -> bool:
-        slot = order.nonce & self._mask
+        slot = self._get_slot(order.nonce)
         return self.engine.state.get_order(order.account, slot).nonce == order.nonce
 
     def _is_makers(self, maker: Resting, taker: Resting, lots: int, code: Code) -> bool:

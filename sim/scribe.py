@@ -93,7 +93,7 @@ class Scribe:
         digest = compute_order_digest(self.rules.domain, terms)
         row = build_order(trader, series, is_buy, price, lots, nonce, valid_until)
         self.add(row, sign(self.keys[trader if signer is None else signer], digest))
-        return nonce & self.rules.params.order_slots - 1
+        return self.rules.params.get_slot(nonce)
 
     def trade(self, maker: int, maker_slot: int, taker: int, taker_slot: int, lots: int) -> None:
         """A TRADE row."""

@@ -62,7 +62,7 @@ def apply(view: View, items: tuple[int, ...], signature: bytes | None, rules: Ru
     if index >= g.accounts:
         return Code.ACCOUNT
     a = view.get_account(index)
-    slot = nonce & rules.params.order_slots - 1
+    slot = rules.params.get_slot(nonce)
     o = view.get_order(index, slot)
     # CHECK
     code = check_terms(items, g, o)

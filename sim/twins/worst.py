@@ -113,7 +113,7 @@ def make_worst_signed(rules: Rules, phase: Phase) -> Start:
             items = build_order(255, series, 1, 2**36, MAX_LOTS, nonce, 2**40 - 1)
             terms = (255, *decode_series(series), 1, 2**36, MAX_LOTS, nonce, account.generation, 2**40 - 1)
             digest = compute_order_digest(rules.domain, terms)
-            world.state.put_order(255, nonce & rules.params.order_slots - 1, Order(3, 0, series, 1, 5, 5, NOW, 5))
+            world.state.put_order(255, rules.params.get_slot(nonce), Order(3, 0, series, 1, 5, 5, NOW, 5))
         case Phase.CANCEL:
             items, digest = build_cancel(255, nonce), compute_cancel_digest(rules.domain, 255, nonce)
         case _:

@@ -98,7 +98,7 @@ class Accomplice:
         terms = (account, underlying, expiry, strike, is_call, is_buy, price, lots, nonce, generation, valid_until)
         signature = sign(trader.key, compute_order_digest(trader.domain, terms))
         await self._post(build_order(account, series, is_buy, price, lots, nonce, valid_until), signature)
-        return nonce & self._scene.deployment.params.order_slots - 1
+        return self._scene.deployment.params.get_slot(nonce)
 
     async def _forge_order(self, now: int) -> None:
         """In the name of account 0, which is somebody else's."""
