@@ -32,8 +32,8 @@ MAX_SPEED = 1_000_000
 MAX_ORACLES = 8
 BASE_GAS = 2_053_000  # of a creation, with room for the constructor
 
-# The step contract of each phase: one a phase, but margin serves both sides of a trade.
-STEPS = {phase: "margin" if phase in (Phase.MAKER, Phase.TAKER) else phase.name.lower() for phase in Phase}
+# The step contract of each phase: one a phase, but margin serves both sides of a trade, and the bidder.
+STEPS = {phase: "margin" if phase in (Phase.MAKER, Phase.TAKER, Phase.BIDDER) else phase.name.lower() for phase in Phase}
 STEP_NAMES = tuple(dict.fromkeys(STEPS.values()))
 VAULT_IMMUTABLES = 5
 
@@ -102,30 +102,40 @@ def compute_genesis_root(params: Params) -> bytes:
     return State(params).get_root()
 
 
+def list_rules(rules: Rules) -> tuple[Any, ...]:
+    """What the constructor of every step takes, in the order of `Rules` in contracts/lib/types.vy."""
+    p = rules.params
+    return (
+        *(p.account_depth, p.slot_depth, p.outbox_depth, p.batch_depth),
+        *(p.steps_per_second, p.steps_cap),
+        *(p.mark_gap_s, p.mark_resync_s, p.mark_max_age_s),
+        [value for fees in p.fees for value in (fees.forward_ppm, fees.premium_ppm, fees.minimum)],
+        *(p.pool_slots, p.pool_delay_s, p.sheet_life_s),
+        *(p.halt_move_ppm, p.halt_window_s, p.halt_s),
+        *(p.settle_first_s, p.settle_last_s, p.shutdown_s),
+        rules.domain,
+        p.quorum,
+        [oracle.to_bytes(20, "big") for oracle in rules.oracles],
+    )
+
+
 def list_constructors(plan: Plan, chain_id: int, addresses: Mapping[str, int]) -> dict[str, tuple[Any, ...]]:
     """Constructor arguments by contract, in the order of deployment. `addresses` holds the predicted ones."""
     p = plan.params
     domain = compute_domain(chain_id, addresses["Vault"])
-    rules = (
-        *(p.account_depth, p.slot_depth, p.outbox_depth, p.batch_depth),
-        *(p.steps_per_second, p.steps_cap),
-        *(p.mark_gap_s, p.mark_resync_s, p.mark_max_age_s),
-        domain,
-        p.quorum,
-        [oracle.to_bytes(20, "big") for oracle in plan.oracles],
-    )
+    rules = list_rules(Rules(p, domain, plan.oracles))
     table: dict[str, tuple[Any, ...]] = {} if plan.token is not None else {"Token": ()}
     table |= dict.fromkeys(STEP_NAMES, (rules,))
     table["Judge"] = (
         [addresses[STEPS[phase]] for phase in Phase],
         [load_artifact(STEPS[phase]).get_selector("step") for phase in Phase],
     )
-    table["Inbox"] = (plan.sequencer, addresses["Vault"], p.epoch_s, p.inclusion_delay_s, p.header_window_s, p.batch_depth)
+    table["Inbox"] = (plan.sequencer, addresses["Vault"], p.epoch_s, p.inclusion_delay_s, p.header_window_s, p.batch_depth, p.silence_s)
     table["Claims"] = (
         *(addresses["Inbox"], addresses["Judge"], compute_genesis_root(p), p.history_height),
         *(p.entry_s, p.censorship_s, p.grace_s, p.stake_wei),
     )
-    table["Vault"] = (addresses["Token"], addresses["Inbox"], addresses["Claims"], p.account_depth, p.outbox_depth)
+    table["Vault"] = (addresses["Token"], addresses["Inbox"], addresses["Claims"], p.max_accounts, p.outbox_depth)
     return table
 
 

@@ -30,6 +30,13 @@ class Code(IntEnum):
     LOTS = 20  # zero or out of range
     PRICE = 21  # out of range
     STRIKE = 22  # outside a tenth to ten times the forward, or out of range
+    LEGS = 23  # of a combo: not 2 to 4, not ascending, or a ratio out of range
+    POST_ONLY = 24  # the taker's order never takes
+    REDUCE_ONLY = 25  # the order may only make a position smaller
+    FILL_OR_KILL = 26  # the order fills in one trade or not at all
+    FEE = 27  # above what the taker's order allows
+    SHEET = 28  # superseded, valid for too long, or no such quote
+    SCOPE = 29  # of a session key: out of range
     # risk
     BAND = 30  # too far from the mark
     STALE = 31  # needs a fresher mark
@@ -38,7 +45,17 @@ class Code(IntEnum):
     POSITIONS = 34  # too many positions, or one too large
     CASH = 35  # cash would be negative or out of range
     NOTHING_FREE = 36  # nothing can be withdrawn
-    # marks
+    HALTED = 37  # the market is halted: positions may only become smaller
+    UNSETTLED = 38  # an expired position waits for its settlement
+    # marks and settlement
     MARK_TIME = 40  # names another predecessor, too early, or ahead of the clock
     MARK_SHAPE = 41  # expiries not ascending, missing, too many, or a parameter out of range
     QUORUM = 42  # not signed by the oracles' quorum
+    SETTLE_TIME = 43  # before expiry, or before a fallback may be used
+    # liquidation and the backstop pool
+    NOT_FLAGGED = 50  # no auction runs
+    BID_SIZE = 51  # more than the account holds, or than what restores its buffer
+    POOL = 52  # a request is pending, or nothing or too much was asked for
+    # shutdown
+    FROZEN = 60  # the exchange is shut down
+    SHUTDOWN_TIME = 61  # too early, or over

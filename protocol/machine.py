@@ -12,15 +12,15 @@ from protocol.keccak import ZERO
 from protocol.params import Params
 from protocol.rules import Rules
 from protocol.state import View
-from protocol.types import VAULT_AUTHORITY, Globals, Header, Phase, Trade, compute_record_hash
+from protocol.types import VAULT_AUTHORITY, Globals, Header, Phase, Sweep, Trade, compute_record_hash, compute_sweep_hash
 
 MAX_GAP = 1 << 40
 
 
 class Preimages:
-    """What is behind the hashes of the header: the batches of the epoch, the rows being run, the operation, the trade."""
+    """What is behind the hashes of the header: the batches of the epoch, the rows being run, the operation, the trade or the scan."""
 
-    __slots__ = ("batches", "items", "record_hashes", "rows", "signatures", "trade")
+    __slots__ = ("batches", "items", "lines", "record_hashes", "rows", "signatures", "sweep", "trade")
 
     def __init__(self, batches: Sequence[Batch]) -> None:
         self.batches = tuple(batches)
@@ -29,6 +29,8 @@ class Preimages:
         self.signatures = b""
         self.items: tuple[int, ...] = ()
         self.trade: Trade | None = None
+        self.sweep = Sweep()
+        self.lines: tuple[int, ...] = ()  # behind `sweep.lines`
 
     def copy(self) -> "Preimages":
         """Shares the batches, which nobody changes."""
@@ -54,6 +56,12 @@ def next_source(h: Header) -> Header:
 def next_row(h: Header) -> Header:
     """An operation is over, applied or not."""
     return h._replace(phase=Phase.FETCH, scratch=ZERO)
+
+
+def open_scan(h: Header, pre: Preimages, sweep: Sweep) -> Header:
+    """The next step visits what the sweep's cursor says."""
+    pre.sweep = sweep
+    return h._replace(phase=Phase.SCAN, scratch=compute_sweep_hash(sweep))
 
 
 def is_admitted(authority: int, allowance: int, params: Params) -> bool:

@@ -6,6 +6,15 @@ YEAR_S = 31_536_000
 
 
 @dataclass(frozen=True)
+class Fees:
+    """Of the taker in one market: parts per million of the forward, at most so many of the premium, at least so much a fill (1e-6 USD)."""
+
+    forward_ppm: int
+    premium_ppm: int
+    minimum: int
+
+
+@dataclass(frozen=True)
 class Params:
     """Durations in seconds of chain time, money in 1e-6 USD, stake in wei. Depths are levels of Merkle trees."""
 
@@ -29,6 +38,17 @@ class Params:
     censorship_s: int  # C: the clock of each side of a duel
     grace_s: int  # G: free response time of each move
     stake_wei: int
+    fees: tuple[Fees, Fees]  # by underlying
+    pool_slots: int  # accounts that the backstop pool can hold: the last places of the account tree
+    pool_delay_s: int  # how long a request to enter or leave the pool waits
+    sheet_life_s: int  # how long a sheet of quotes may be valid for
+    halt_move_ppm: int  # an index price that moves so far within the window halts its market
+    halt_window_s: int
+    halt_s: int  # for so long
+    settle_first_s: int  # after expiry: without the oracles' average, the first mark after expiry settles
+    settle_last_s: int  # and without that, the last one before
+    silence_s: int  # without a batch from the sequencer, until anyone may shut the exchange down
+    shutdown_s: int  # from then to the settlement of everything
 
     @property
     def rounds(self) -> int:
@@ -44,6 +64,11 @@ class Params:
     def order_slots(self) -> int:
         """Slots of one account; an order's slot is its nonce modulo this."""
         return 1 << self.slot_depth
+
+    @property
+    def max_accounts(self) -> int:
+        """Indices from here on are the backstop pool's."""
+        return (1 << self.account_depth) - self.pool_slots
 
     def get_slot(self, nonce: int) -> int:
         """The slot of an account's order."""
@@ -62,6 +87,7 @@ class Params:
             entry_s=self.entry_s * speed,
             censorship_s=self.censorship_s * speed,
             grace_s=self.grace_s * speed,
+            silence_s=self.silence_s * speed,
         )
 
 
@@ -86,6 +112,17 @@ MAINNET = Params(
     censorship_s=7 * 43_200,
     grace_s=3600,
     stake_wei=10 * 10**18,
+    fees=(Fees(300, 125_000, 50_000), Fees(300, 125_000, 50_000)),
+    pool_slots=4096,
+    pool_delay_s=86_400,
+    sheet_life_s=30,
+    halt_move_ppm=100_000,
+    halt_window_s=300,
+    halt_s=300,
+    settle_first_s=86_400,
+    settle_last_s=7 * 86_400,
+    silence_s=7 * 86_400,
+    shutdown_s=86_400,
 )
 
 DEVNET = replace(
@@ -99,6 +136,9 @@ DEVNET = replace(
     censorship_s=120,
     grace_s=20,
     stake_wei=10**18,
+    pool_delay_s=60,
+    silence_s=120,
+    shutdown_s=60,
 )
 
 MINIMAL = replace(
@@ -111,6 +151,7 @@ MINIMAL = replace(
     history_height=16,
     steps_per_second=50,
     steps_cap=2_000,
+    pool_slots=4,
 )
 
 PRESETS = {params.name: params for params in (MAINNET, DEVNET, MINIMAL)}

@@ -2,7 +2,9 @@
 
 from bisect import bisect_left
 
-from protocol.types import MAX_ACCOUNT_LOTS, MAX_LOTS, MAX_POSITIONS, Position
+from protocol.types import LOTS_BIAS, MAX_ACCOUNT_LOTS, MAX_LOTS, MAX_POSITIONS, Position
+
+LOTS_MASK = (1 << 32) - 1
 
 
 def get_lots(positions: tuple[Position, ...], series: int) -> int:
@@ -19,6 +21,23 @@ def apply_lots(positions: tuple[Position, ...], series: int, change: int) -> tup
         middle = ((series, lots),) if lots else ()
         return positions[:at] + middle + positions[at + 1 :]
     return (*positions[:at], (series, change), *positions[at:]) if change else positions
+
+
+def apply_legs(positions: tuple[Position, ...], legs: tuple[int, ...], units: int) -> tuple[Position, ...]:
+    """The positions after `units` more of every leg (negative: fewer)."""
+    for leg in legs:
+        positions = apply_lots(positions, leg >> 32, ((leg & LOTS_MASK) - LOTS_BIAS) * units)
+    return positions
+
+
+def is_shrinking(positions: tuple[Position, ...], legs: tuple[int, ...], units: int) -> bool:
+    """Whether every leg's position becomes smaller, and none changes its side."""
+    for leg in legs:
+        held = get_lots(positions, leg >> 32)
+        change = ((leg & LOTS_MASK) - LOTS_BIAS) * units
+        if held * change >= 0 or abs(change) > abs(held):
+            return False
+    return True
 
 
 def is_bounded(positions: tuple[Position, ...]) -> bool:

@@ -5,6 +5,7 @@ Recovery accepts what L1's `ecrecover` accepts and, beyond that, asks for `v` 27
 has one form.
 """
 
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from struct import Struct, error
 
@@ -18,11 +19,27 @@ from protocol.keccak import WORD, encode_words, keccak
 DOMAIN_TYPE = keccak(b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
 ORDER_TYPE = keccak(
     b"Order(uint256 account,uint256 underlying,uint256 expiry,uint256 strike,bool isCall,bool isBuy,uint256 price,uint256 lots,"
-    b"uint256 nonce,uint256 generation,uint256 validUntil)"
+    b"bool postOnly,bool reduceOnly,bool fillOrKill,uint256 feeCap,uint256 nonce,uint256 generation,uint256 validUntil)"
 )
+LEG = b"Leg(uint256 underlying,uint256 expiry,uint256 strike,bool isCall,int256 ratio)"
+LEG_TYPE = keccak(LEG)
+COMBO_TYPE = keccak(
+    b"Combo(uint256 account,Leg[] legs,bool isBuy,int256 price,uint256 lots,bool postOnly,bool reduceOnly,bool fillOrKill,"
+    b"uint256 feeCap,uint256 nonce,uint256 generation,uint256 validUntil)" + LEG
+)
+BID_TYPE = keccak(b"Bid(uint256 account,uint256 target,Leg[] legs,uint256 units,int256 limit,uint256 nonce,uint256 validUntil)" + LEG)
+QUOTE = b"Quote(uint256 strike,bool isCall,uint256 bid,uint256 bidLots,uint256 ask,uint256 askLots)"
+PAGE = b"Page(uint256 underlying,uint256 expiry,uint256 maxLots,Quote[] quotes)" + QUOTE
+QUOTE_TYPE = keccak(QUOTE)
+PAGE_TYPE = keccak(PAGE)
+SHEET_TYPE = keccak(b"Sheet(uint256 account,Page[] pages,uint256 nonce,uint256 generation,uint256 validUntil)" + PAGE)
 CANCEL_TYPE = keccak(b"Cancel(uint256 account,uint256 nonce)")
 WITHDRAW_TYPE = keccak(b"Withdraw(uint256 account,uint256 amount,uint256 nonce)")
+AUTHORIZE_TYPE = keccak(b"Authorize(uint256 account,address key,uint256 scope,uint256 expiry,uint256 nonce)")
+ENTER_TYPE = keccak(b"EnterPool(uint256 account,uint256 amount,uint256 nonce)")
+LEAVE_TYPE = keccak(b"LeavePool(uint256 account,uint256 shares,uint256 nonce)")
 MARK_TYPE = keccak(b"Mark(uint256 underlying,uint256 previous,uint256 time,uint256 index,uint256[] slices)")
+SETTLE_TYPE = keccak(b"Settle(uint256 underlying,uint256 expiry,uint256 price)")
 NAME_HASH = keccak(b"Straddle")
 VERSION_HASH = keccak(b"1")
 HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
@@ -34,7 +51,7 @@ _RECOVERABLE = ffi.typeof("secp256k1_ecdsa_recoverable_signature *")
 _KEY = ffi.typeof("secp256k1_pubkey *")
 _ENCODED = ffi.typeof("unsigned char[65]")
 _SIZE = ffi.typeof("size_t *")
-_pack_order = Struct(">" + 11 * "24xQ").pack  # eleven words whose values fit 64 bits
+_pack_order = Struct(">" + 15 * "24xQ").pack  # 15 words whose values fit 64 bits
 
 
 def compute_domain(chain_id: int, vault: int) -> bytes:
@@ -49,7 +66,8 @@ def _compute_digest(domain: bytes, struct_hash: bytes) -> bytes:
 
 @lru_cache(maxsize=1 << 12)  # a sequencer asks three times: for the signer, for its book, and when the rules apply the order
 def compute_order_digest(domain: bytes, terms: tuple[int, ...]) -> bytes:
-    """`terms`: account, underlying, expiry, strike, is_call, is_buy, price, lots, nonce, generation, valid_until."""
+    """`terms`: account, underlying, expiry, strike, is_call, is_buy, price, lots, post_only, reduce_only, fill_or_kill, fee_cap, nonce,
+    generation, valid_until."""
     try:
         words = _pack_order(*terms)
     except error:  # a term above 64 bits: no order that registers has one, but whoever asks gets its digest
@@ -65,6 +83,48 @@ def compute_cancel_digest(domain: bytes, account: int, nonce: int) -> bytes:
 def compute_withdraw_digest(domain: bytes, account: int, amount: int, nonce: int) -> bytes:
     """`amount` in 1e-6 USD is the most that is paid."""
     return _compute_digest(domain, keccak(WITHDRAW_TYPE + encode_words((account, amount, nonce))))
+
+
+def compute_legs_hash(legs: Iterable[tuple[int, int, int, int, int]]) -> bytes:
+    """Of an array of legs: underlying, expiry, strike, is_call, ratio each."""
+    return keccak(b"".join([keccak(LEG_TYPE + encode_words(leg)) for leg in legs]))
+
+
+def compute_combo_digest(domain: bytes, account: int, legs: bytes, terms: tuple[int, ...]) -> bytes:
+    """`terms`: is_buy, price, lots, post_only, reduce_only, fill_or_kill, fee_cap, nonce, generation, valid_until."""
+    return _compute_digest(domain, keccak(COMBO_TYPE + encode_words((account,)) + legs + encode_words(terms)))
+
+
+def compute_bid_digest(domain: bytes, account: int, target: int, legs: bytes, terms: tuple[int, ...]) -> bytes:
+    """`terms`: units, limit, nonce, valid_until."""
+    return _compute_digest(domain, keccak(BID_TYPE + encode_words((account, target)) + legs + encode_words(terms)))
+
+
+def compute_page_hash(underlying: int, expiry: int, max_lots: int, quotes: Iterable[tuple[int, ...]]) -> bytes:
+    """Of one page of a sheet; a quote is strike, is_call, bid, bid_lots, ask, ask_lots."""
+    packed = keccak(b"".join([keccak(QUOTE_TYPE + encode_words(quote)) for quote in quotes]))
+    return keccak(PAGE_TYPE + encode_words((underlying, expiry, max_lots)) + packed)
+
+
+def compute_sheet_digest(domain: bytes, account: int, pages: Sequence[bytes], nonce: int, generation: int, valid_until: int) -> bytes:
+    """`pages` are hashes of the pages."""
+    body = encode_words((account,)) + keccak(b"".join(pages)) + encode_words((nonce, generation, valid_until))
+    return _compute_digest(domain, keccak(SHEET_TYPE + body))
+
+
+def compute_authorize_digest(domain: bytes, account: int, key: int, scope: int, expiry: int, nonce: int) -> bytes:
+    """`key` is an address as an integer, 0 to revoke."""
+    return _compute_digest(domain, keccak(AUTHORIZE_TYPE + encode_words((account, key, scope, expiry, nonce))))
+
+
+def compute_pool_digest(domain: bytes, account: int, amount: int, nonce: int, is_leaving: bool) -> bytes:
+    """`amount` in 1e-6 USD into the pool, or in shares out of it."""
+    return _compute_digest(domain, keccak((LEAVE_TYPE if is_leaving else ENTER_TYPE) + encode_words((account, amount, nonce))))
+
+
+def compute_settle_digest(domain: bytes, underlying: int, expiry: int, price: int) -> bytes:
+    """`price` in 1e-6 USD: the average of the 30 minutes before expiry."""
+    return _compute_digest(domain, keccak(SETTLE_TYPE + encode_words((underlying, expiry, price))))
 
 
 def compute_mark_digest(domain: bytes, underlying: int, previous: int, time: int, index: int, slices: tuple[int, ...]) -> bytes:

@@ -12,16 +12,20 @@ from protocol.merkle import EMPTY_ROOTS, Tree
 from protocol.params import Params
 from protocol.types import (
     Account,
+    Bitmap,
     Globals,
     Market,
     Order,
+    Page,
     Position,
     compute_account_leaf,
     compute_globals_leaf,
     compute_market_leaf,
-    compute_order_leaf,
+    compute_order_body,
     compute_outbox_leaf,
+    compute_page_body,
     compute_positions_hash,
+    compute_slot_leaf,
 )
 
 
@@ -34,8 +38,15 @@ class Place(IntEnum):
     OUTBOX = 3
 
 
+BITMAP_BITS = 2  # of a word's index: which bitmap
+
+
 class View(Protocol):
-    """What a step may read and write. Accounts and slots must exist: a step checks the index first."""
+    """What a step may read and write. Accounts and slots must exist: a step checks the index first.
+
+    An order slot holds an order or a page of quotes: where it holds the other one, or nothing, `get_order` and `get_page` give an
+    empty struct.
+    """
 
     params: Params
 
@@ -47,13 +58,42 @@ class View(Protocol):
     def put_account(self, index: int, value: Account) -> None: ...
     def get_order(self, index: int, slot: int) -> Order: ...
     def put_order(self, index: int, slot: int, value: Order) -> None: ...
+    def get_page(self, index: int, slot: int) -> Page: ...
+    def put_page(self, index: int, slot: int, value: Page) -> None: ...
+    def get_slot_nonce(self, index: int, slot: int) -> int: ...
     def get_word(self, index: int) -> int: ...
     def put_word(self, index: int, value: int) -> None: ...
     def append_outbox(self, index: int, owner: int, amount: int) -> None: ...
 
 
 EMPTY_ORDER = Order()
+EMPTY_PAGE = Page()
 EMPTY_ACCOUNT = Account()
+
+
+def get_word_index(bitmap: Bitmap, account: int, params: Params) -> int:
+    """Of the word of a bitmap that has the account's bit, `account % 256`."""
+    return bitmap << (params.account_depth - 8) | account >> 8
+
+
+def put_bit(view: View, bitmap: Bitmap, account: int, is_set: bool) -> None:
+    """Reads the account's word of a bitmap, and writes it where that changes it."""
+    index = get_word_index(bitmap, account, view.params)
+    word = view.get_word(index)
+    bit = 1 << (account & 255)
+    after = word | bit if is_set else word & ~bit
+    if after != word:
+        view.put_word(index, after)
+
+
+def compute_body(entry: Order | Page) -> bytes:
+    """Of what stands in an order slot."""
+    return compute_page_body(entry) if isinstance(entry, Page) else compute_order_body(entry)
+
+
+def compute_entry_leaf(entry: Order | Page) -> bytes:
+    """Leaf of an order slot."""
+    return compute_slot_leaf(entry.nonce, compute_body(entry))
 
 
 class State:
@@ -64,10 +104,10 @@ class State:
         self.globals = Globals()
         self.markets: tuple[Market, Market] = (Market(), Market())
         self.accounts: dict[int, Account] = {}
-        self.orders: dict[int, dict[int, Order]] = {}
+        self.orders: dict[int, dict[int, Order | Page]] = {}  # what stands in the order slots, by account and slot
         self.words: dict[int, int] = {}
         self.outbox: list[tuple[int, int]] = []  # (owner, amount)
-        self._word_tree = Tree(params.account_depth - 8)
+        self._word_tree = Tree(params.account_depth - 8 + BITMAP_BITS)
         self._account_tree = Tree(params.account_depth)
         self._outbox_tree = Tree(params.outbox_depth)
         self._order_trees: dict[int, Tree] = {}
@@ -125,9 +165,23 @@ class State:
 
     def get_order(self, index: int, slot: int) -> Order:
         slots = self.orders.get(index)
-        return EMPTY_ORDER if slots is None else slots.get(slot, EMPTY_ORDER)
+        found = EMPTY_ORDER if slots is None else slots.get(slot, EMPTY_ORDER)
+        return found if isinstance(found, Order) else EMPTY_ORDER
+
+    def get_page(self, index: int, slot: int) -> Page:
+        found = self.orders.get(index, {}).get(slot, EMPTY_PAGE)
+        return found if isinstance(found, Page) else EMPTY_PAGE
+
+    def get_slot_nonce(self, index: int, slot: int) -> int:
+        return self.orders.get(index, {}).get(slot, EMPTY_ORDER).nonce
 
     def put_order(self, index: int, slot: int, value: Order) -> None:
+        self._put_slot(index, slot, value)
+
+    def put_page(self, index: int, slot: int, value: Page) -> None:
+        self._put_slot(index, slot, value)
+
+    def _put_slot(self, index: int, slot: int, value: Order | Page) -> None:
         self._rest = None
         slots = self.orders.get(index)
         if slots is None:
@@ -227,7 +281,7 @@ class State:
 
     def _flush_orders(self) -> None:
         for index, slot in self._dirty_orders:
-            self._order_trees[index].set_leaf(slot, compute_order_leaf(self.orders[index][slot]))
+            self._order_trees[index].set_leaf(slot, compute_entry_leaf(self.orders[index][slot]))
         self._dirty_orders.clear()
 
     def _flush_accounts(self) -> None:

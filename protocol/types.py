@@ -20,31 +20,47 @@ MAX_FORWARD = 1 << 42
 LOTS_BIAS = 1 << 31
 LOTS_PER_UNIT = 100  # a lot is 0.01 of the underlying
 WORD_ACCOUNTS = 256
+MAX_LEGS = 4
+MAX_RATIO = 100  # lots of a leg in one unit of a combo
+MAX_PAGES = 8  # of a sheet of quotes
+MAX_QUOTES = 16  # of one page: series, each with two sides
+POOL_OWNER = 1  # of the accounts that the backstop pool has taken over: no key has this address
+POST_ONLY, REDUCE_ONLY, FILL_OR_KILL = 1, 2, 4  # flags of an order
+SCOPE_TRADE, SCOPE_WITHDRAW = 1, 2  # of a session key
 
 Position = tuple[int, int]  # (series, lots); lots != 0, negative for short
 
 
 class Globals(NamedTuple):
-    """What belongs to no account: a direct child of the root."""
+    """What belongs to no account: a direct child of the root. Money in 1e-6 USD."""
 
     clock: int = 0
     allowance: int = 0  # steps; may be negative
     accounts: int = 0  # accounts opened so far: the next index
-    marks: int = 0  # marks applied so far
-    cursor: int = 0  # next account of the running scan
+    marks: int = 0  # marks applied so far while no market was halted: what auctions count by
     fund: int = 0  # insurance fund
     fees: int = 0
     outbox: int = 0  # withdrawals appended so far
+    balance: int = 0  # deposits minus withdrawals: what L1 holds
+    pool: int = 0  # free cash of the backstop pool
+    shares: int = 0  # of the pool
+    slots_equity: int = 0  # sum of max(0, equity) of the pool's slots, as of the last mark
+    slots: int = 0  # pool slots that were ever used
+    free_slot: int = 0  # 1 + the pool slot that was emptied last; its `nonce` names the one before; 0 for none
+    requests: int = 0  # accounts that wait to enter or leave the pool
+    debt: int = 0  # losses that nobody has covered yet
+    shutdown: int = 0  # the clock when everything froze, 0 before
+    is_settled: int = 0  # 1 once SHUTDOWN has turned everything into cash
 
     def spend(self, steps: int) -> "Globals":
         """Deducts from the step allowance. Once a row: built by position, which is several times faster than `_replace`."""
-        clock, allowance, accounts, marks, cursor, fund, fees, outbox = self
-        return Globals(clock, allowance - steps, accounts, marks, cursor, fund, fees, outbox)
+        clock, allowance, *rest = self
+        return Globals(clock, allowance - steps, *rest)
 
     def collect(self, fee: int) -> "Globals":
         """Adds to the fees."""
-        clock, allowance, accounts, marks, cursor, fund, fees, outbox = self
-        return Globals(clock, allowance, accounts, marks, cursor, fund, fees + fee, outbox)
+        clock, allowance, accounts, marks, fund, fees, *rest = self
+        return Globals(clock, allowance, accounts, marks, fund, fees + fee, *rest)
 
 
 class Slice(NamedTuple):
@@ -57,48 +73,93 @@ class Slice(NamedTuple):
     rho: int
     m: int
     sigma: int
+    close: int = 0  # index price of the first mark at or after expiry: what it settles at if the oracles never say
 
 
 class Market(NamedTuple):
-    """One underlying: at most 16 slices, ascending by expiry."""
+    """One underlying: at most 16 slices, ascending by expiry, and what its circuit breaker has seen of the index price."""
 
     index_price: int = 0
     mark_time: int = 0
     slices: tuple[Slice, ...] = ()
+    window: int = 0  # when the breaker's present window began
+    low: int = 0  # of the index price in it
+    high: int = 0
+    low_before: int = 0  # and in the one before
+    high_before: int = 0
+    halted_until: int = 0
 
 
 class Account(NamedTuple):
-    """`flag` is the number of the mark that flagged the account, 0 if none. Positions ascend by series."""
+    """`flag` is what `Globals.marks` was (at least 1) when the account was flagged, 0 if it is not. Positions ascend by series."""
 
     owner: int = 0
     cash: int = 0
     generation: int = 0  # orders signed for an earlier generation are dead
-    nonce: int = 0  # of the last CANCEL or WITHDRAW
+    nonce: int = 0  # of the last operation that carries one
     flag: int = 0
     positions: tuple[Position, ...] = ()
+    session: int = 0  # scope << 200 | expiry << 160 | address of the session key, 0 for none
+    sheet: int = 0  # nonce of the newest sheet of quotes
+    shares: int = 0  # of the backstop pool
+    request: int = 0  # cash on its way into the pool; negative: shares on their way out
+    request_time: int = 0
 
     def settle(self, cash: int, positions: tuple[Position, ...]) -> "Account":
         """After a trade."""
-        owner, _, generation, nonce, flag, _ = self
-        return Account(owner, cash, generation, nonce, flag, positions)
+        owner, _, generation, nonce, flag, _, *rest = self
+        return Account(owner, cash, generation, nonce, flag, positions, *rest)
 
 
 class Order(NamedTuple):
-    """A registered order: its signed terms and what has been filled."""
+    """A registered order: its signed terms and what has been filled.
+
+    A leg is packed as a position is, series << 32 | ratio + 2**31: so many lots of the series in one unit of the order. A plain order has
+    one leg of ratio 1. `price` is the limit in 1e-6 USD a unit, signed for a combo; `lots` counts units.
+    """
 
     nonce: int = 0
     generation: int = 0
-    series: int = 0
+    legs: tuple[int, ...] = ()
     is_buy: int = 0
-    price: int = 0  # limit, 1e-6 USD a lot
+    price: int = 0
     lots: int = 0
     valid_until: int = 0
     filled: int = 0
+    flags: int = 0
+    fee_cap: int = 0  # the most that the taker pays, 1e-6 USD a unit
 
     def fill(self, lots: int) -> "Order":
         """After a trade."""
-        nonce, generation, series, is_buy, price, size, valid_until, filled = self
-        return Order(nonce, generation, series, is_buy, price, size, valid_until, filled + lots)
+        nonce, generation, legs, is_buy, price, size, valid_until, filled, flags, fee_cap = self
+        return Order(nonce, generation, legs, is_buy, price, size, valid_until, filled + lots, flags, fee_cap)
+
+
+class TwoWay(NamedTuple):
+    """A two-way quote in a page: both sides of one series. Strike in 1e-6 USD, prices in 1e-6 USD a lot; no lots, no quote."""
+
+    strike: int
+    is_call: int
+    bid: int
+    bid_lots: int
+    ask: int
+    ask_lots: int
+    bid_filled: int = 0
+    ask_filled: int = 0
+
+
+class Page(NamedTuple):
+    """A page of a sheet of quotes: one expiry. It stands in an order slot, and its quotes trade as orders do."""
+
+    nonce: int = 0  # the sheet's plus the page's number
+    sheet: int = 0  # the sheet's nonce
+    generation: int = 0
+    valid_until: int = 0
+    underlying: int = 0
+    expiry: int = 0
+    max_lots: int = 0  # the most that fills in all
+    filled: int = 0
+    quotes: tuple[TwoWay, ...] = ()
 
 
 class Record(NamedTuple):
@@ -115,20 +176,65 @@ class Record(NamedTuple):
 
 
 class Trade(NamedTuple):
-    """A trade whose terms have been checked, between the steps of one TRADE."""
+    """A trade whose terms have been checked, between the steps of one TRADE; of a BID too, where the flagged account is the maker."""
 
     maker: int
     maker_slot: int
     taker: int
     taker_slot: int
-    series: int
-    maker_lots: int  # signed: what the maker's position changes by
-    price: int  # 1e-6 USD a lot
+    legs: tuple[int, ...]
+    units: int  # signed: what the maker buys
+    price: int  # 1e-6 USD a unit, signed for combos
     fee: int  # of the taker, 1e-6 USD
+    flags: int = 0  # 1: the maker may only reduce its positions; 2: the taker
+    equity: int = 0  # of a flagged account before the BID
+    maintenance: int = 0
+    nonce: int = 0  # the bidder's, of a BID
+
+
+class Sweep(NamedTuple):
+    """A running scan. Only fields that its mode names are used; the others are zero. `lines` is a hash (`compute_array_hash`) or zero."""
+
+    mode: int = 0
+    cursor: int = 0
+    bankrupt: int = 0  # FLAG: 1 + the account that is to be deleveraged, 0 for none
+    listing: int = 0  # SETTLE: underlying << 40 | expiry
+    price: int = 0  # SETTLE: 1e-6 USD a unit of the underlying
+    total: int = 0  # sum of the gains that a loss is shared over
+    deficit: int = 0  # sum of what accounts cannot pay
+    loss: int = 0  # what is taken off the gains
+    before: int = 0  # gains visited so far
+    pot: int = 0  # SHUTDOWN: the pool's money for its share holders
+    shares: int = 0  # SHUTDOWN: shares visited so far
+    account: int = 0  # TAKEOVER: which, and its margin
+    equity: int = 0
+    maintenance: int = 0
+    lines: bytes = ZERO  # ADL: two words for each of the bankrupt's shorts
+
+
+class Mode(IntEnum):
+    """What a SCAN step does to the account that it visits."""
+
+    FLAG = 0  # after a MARK: flags, auctions, the pool's slots
+    REQUEST = 1  # after that: entries to and exits from the pool that are due
+    SETTLE_TALLY = 2
+    SETTLE_PAY = 3
+    SHUTDOWN_TALLY = 4
+    SHUTDOWN_PAY = 5
+    ADL_TALLY = 6
+    ADL_CUT = 7
+
+
+class Bitmap(IntEnum):
+    """Which accounts a scan visits."""
+
+    RISKY = 0  # a short position, negative cash, or a flag; every pool slot that is in use
+    HOLDER = 1  # any position, negative cash, pool shares or a request
+    REQUEST = 2  # a request
 
 
 class Phase(IntEnum):
-    """Which step comes next. One step contract a phase, except that both margin phases share one."""
+    """Which step comes next. One step contract a phase, except that the margin phases share one."""
 
     OPEN = 0
     MESSAGE = 1
@@ -144,6 +250,18 @@ class Phase(IntEnum):
     WITHDRAW = 11
     MARK = 12
     SCAN = 13
+    COMBO = 14
+    SHEET = 15
+    AUTHORIZE = 16
+    BID = 17
+    BIDDER = 18
+    TARGET = 19
+    AWARD = 20
+    SETTLE = 21
+    POOL = 22
+    SHUTDOWN = 23
+    TAKEOVER = 24
+    DELEVERAGE = 25
 
 
 class Header(NamedTuple):
@@ -173,6 +291,7 @@ class Header(NamedTuple):
 
 
 VAULT_AUTHORITY = 1
+INBOX_AUTHORITY = 2  # of the message that L1 sends when no sequencer has posted for too long
 
 
 def encode_header(h: Header) -> bytes:
@@ -202,11 +321,13 @@ def compute_globals_leaf(g: Globals) -> bytes:
 
 
 def encode_market(m: Market) -> tuple[int, ...]:
-    """Index, mark time, then 16 slices of 7 words, zero-filled."""
-    words = [m.index_price, m.mark_time]
-    for item in m.slices:
+    """Index, mark time, 16 slices of 8 words, zero-filled, then the breaker's six."""
+    index_price, mark_time, slices, *breaker = m
+    words = [index_price, mark_time]
+    for item in slices:
         words.extend(item)
-    words.extend([0] * (7 * (MAX_SLICES - len(m.slices))))
+    words.extend([0] * (8 * (MAX_SLICES - len(slices))))
+    words.extend(breaker)
     return tuple(words)
 
 
@@ -227,20 +348,61 @@ def compute_positions_hash(positions: tuple[Position, ...]) -> bytes:
 
 
 def compute_account_leaf(a: Account, positions: bytes, orders: bytes) -> bytes:
-    """Seven words: owner, cash, generation, nonce, flag, hash of the positions, root of the order slots; zero if not opened."""
+    """Twelve words, the hash of the positions in their place and the root of the order slots last; zero if not opened."""
     if a.owner == 0:
         return ZERO
-    return keccak(encode_words((a.owner, a.cash, a.generation, a.nonce, a.flag)) + positions + orders)
+    head = encode_words((a.owner, a.cash, a.generation, a.nonce, a.flag))
+    return keccak(head + positions + encode_words((a.session, a.sheet, a.shares, a.request, a.request_time)) + orders)
 
 
-def compute_order_leaf(o: Order) -> bytes:
-    """Zero for a slot that was never used."""
-    return keccak(encode_words(o)) if o.lots else ZERO
+def encode_legs(legs: tuple[int, ...]) -> tuple[int, ...]:
+    """Four words, zero-filled."""
+    return legs + (0,) * (MAX_LEGS - len(legs))
+
+
+def encode_order(o: Order) -> tuple[int, ...]:
+    """13 words."""
+    nonce, generation, legs, *rest = o
+    return (nonce, generation, *encode_legs(legs), *rest)
+
+
+def encode_quote(q: TwoWay) -> int:
+    """strike 48 bits | call 1 | bid 37 | bid lots 21 | ask 37 | ask lots 21 | bid filled 21 | ask filled 21."""
+    word = q.strike << 1 | q.is_call
+    for value, bits in ((q.bid, 37), (q.bid_lots, 21), (q.ask, 37), (q.ask_lots, 21), (q.bid_filled, 21), (q.ask_filled, 21)):
+        word = word << bits | value
+    return word
+
+
+def encode_page(p: Page) -> tuple[int, ...]:
+    """8 words and 16 of quotes, zero-filled."""
+    *head, quotes = p
+    return (*head, *map(encode_quote, quotes), *[0] * (MAX_QUOTES - len(quotes)))
+
+
+def compute_slot_leaf(nonce: int, body: bytes) -> bytes:
+    """Of an order slot: the nonce stands apart, so that whoever writes over it need not know what was there. Zero if never used."""
+    return keccak(encode_word(nonce) + body) if nonce else ZERO
+
+
+def compute_order_body(o: Order) -> bytes:
+    """Hash of an order's 13 words."""
+    return keccak(encode_words(encode_order(o)))
+
+
+def compute_page_body(p: Page) -> bytes:
+    """Hash of a page's 24 words: never an order's, which are fewer."""
+    return keccak(encode_words(encode_page(p)))
 
 
 def compute_trade_hash(t: Trade) -> bytes:
-    """Eight words."""
-    return keccak(encode_words(t))
+    """15 words."""
+    return keccak(encode_words((*t[:4], *encode_legs(t.legs), *t[5:])))
+
+
+def compute_sweep_hash(s: Sweep) -> bytes:
+    """15 words."""
+    return keccak(encode_words(s[:-1]) + s.lines)
 
 
 def compute_outbox_leaf(index: int, owner: int, amount: int) -> bytes:
@@ -256,3 +418,8 @@ def is_risky(cash: int, positions: tuple[Position, ...]) -> bool:
         if lots < 0:
             return True
     return False
+
+
+def is_holder(a: Account) -> bool:
+    """Whether a settlement must visit the account."""
+    return bool(a.positions) or a.cash < 0 or a.shares > 0 or a.request != 0

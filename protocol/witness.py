@@ -1,7 +1,8 @@
 """The witness of a step: what L1 needs to re-run it, recorded by running it.
 
 A step's arguments on L1 are the header, the step's own inputs (`ARGUMENTS`, `get_inputs`), and then, for each kind in its `TOUCHES`, the
-struct with its siblings. A step that ends early touches fewer: the rest is filled with empty values, which its twin does not look at.
+struct with its siblings. A step may touch fewer, in that order: what it leaves out is filled with empty values, which its twin does not
+look at.
 """
 
 from typing import NamedTuple
@@ -11,35 +12,65 @@ from eth_abi.abi import encode
 from protocol.codes import Code
 from protocol.machine import Preimages
 from protocol.rules import Rules
-from protocol.state import Place, State
+from protocol.state import EMPTY_ORDER, EMPTY_PAGE, Place, State, compute_body
 from protocol.steps import MODULES
-from protocol.types import MAX_SLICES, Account, Globals, Header, Market, Order, Phase, encode_header, encode_position
+from protocol.types import (
+    MAX_QUOTES,
+    MAX_SLICES,
+    Account,
+    Globals,
+    Header,
+    Market,
+    Order,
+    Page,
+    Phase,
+    encode_header,
+    encode_legs,
+    encode_position,
+    encode_quote,
+)
 
 HEADER_TYPE = (
     "(bytes32,bytes32,uint256,uint256,bytes32,uint256,uint256,uint256,uint256,bytes32,uint256,bytes32,uint256,uint256,uint256,bytes32)"
 )
-GLOBALS_TYPE = "(uint256,int256,uint256,uint256,uint256,uint256,uint256,uint256)"
-SLICE_TYPE = "(uint256,uint256,int256,int256,int256,int256,int256)"
-ACCOUNT_TYPE = "(uint256,int256,uint256,uint256,uint256,bytes32,bytes32)"
-ORDER_TYPE = "(uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256)"
+GLOBALS_TYPE = f"(uint256,int256{',uint256' * 6},int256,{','.join(['uint256'] * 8)})"
+SLICE_TYPE = "(uint256,uint256,int256,int256,int256,int256,int256,uint256)"
+MARKET_TYPE = f"(uint256,uint256,{SLICE_TYPE}[16]{',uint256' * 6})"
+ACCOUNT_TYPE = "(uint256,int256,uint256,uint256,uint256,bytes32,uint256,uint256,uint256,int256,uint256,bytes32)"
+ORDER_TYPE = "(uint256,uint256,uint256[4],uint256,int256,uint256,uint256,uint256,uint256,uint256)"
+PAGE_TYPE = f"({'uint256,' * 8}uint256[16])"
 TOUCH_TYPES: dict[str, tuple[str, ...]] = {
     "globals": (GLOBALS_TYPE, "bytes32"),  # globals, rest
-    "markets": (f"(uint256,uint256,{SLICE_TYPE}[16])[2]", "bytes32[2]"),
+    "markets": (f"{MARKET_TYPE}[2]", "bytes32[2]"),
     "account": (ACCOUNT_TYPE, "bytes32[]"),
     "holder": (ACCOUNT_TYPE, "bytes32[]", "uint256[]"),  # an account with its packed positions
-    "order": (ORDER_TYPE, "bytes32[]"),
+    "order": (ORDER_TYPE, PAGE_TYPE, "bytes32[]"),  # what stands in an order slot: one of the two is empty
+    "entry": ("uint256", "bytes32", "bytes32[]"),  # an order slot that is written over: its nonce and the hash of the rest
     "word": ("uint256", "bytes32[]"),
     "outbox": ("bytes32[]",),
 }
+
+
+def _encode_order(o: Order) -> tuple[object, ...]:
+    return (*o[:2], encode_legs(o.legs), *o[3:])
+
+
+def _encode_page(p: Page) -> tuple[object, ...]:
+    *head, quotes = p
+    return (*head, tuple(map(encode_quote, quotes)) + (0,) * (MAX_QUOTES - len(quotes)))
+
+
 ZERO_WORD = bytes(32)
-EMPTY_SLICE = (0,) * 7
-EMPTY_MARKET = (0, 0, (EMPTY_SLICE,) * MAX_SLICES)
+EMPTY_SLICE = (0,) * 8
+EMPTY_MARKET = (0, 0, (EMPTY_SLICE,) * MAX_SLICES, *(0,) * 6)
+EMPTY_ACCOUNT = (0, 0, 0, 0, 0, ZERO_WORD, 0, 0, 0, 0, 0, ZERO_WORD)
 EMPTY_TOUCHES: dict[str, tuple[object, ...]] = {
     "globals": (tuple(Globals()), ZERO_WORD),
     "markets": ((EMPTY_MARKET, EMPTY_MARKET), (ZERO_WORD, ZERO_WORD)),
-    "account": ((0, 0, 0, 0, 0, ZERO_WORD, ZERO_WORD), ()),
-    "holder": ((0, 0, 0, 0, 0, ZERO_WORD, ZERO_WORD), (), ()),
-    "order": (tuple(Order()), ()),
+    "account": (EMPTY_ACCOUNT, ()),
+    "holder": (EMPTY_ACCOUNT, (), ()),
+    "order": (_encode_order(EMPTY_ORDER), _encode_page(EMPTY_PAGE), ()),
+    "entry": (0, ZERO_WORD, ()),
     "word": (0, ()),
     "outbox": ((),),
 }
@@ -55,7 +86,7 @@ class Recorder:
         self.globals = state.get_globals()
         self.markets = state.get_markets()
         self.accounts: dict[int, Account] = {}
-        self.orders: dict[tuple[int, int], Order] = {}
+        self.orders: dict[tuple[int, int], Order | Page] = {}  # read or written
         self.words: dict[int, int] = {}
         self.word_writes: dict[int, int] = {}  # by touch: two accounts of one word are two folds on L1
         self.outbox = (0, 0, 0)
@@ -88,12 +119,27 @@ class Recorder:
         self.accounts[index] = value
 
     def get_order(self, index: int, slot: int) -> Order:
+        found = self._get_entry(index, slot)
+        return found if isinstance(found, Order) else EMPTY_ORDER
+
+    def get_page(self, index: int, slot: int) -> Page:
+        found = self._get_entry(index, slot)
+        return found if isinstance(found, Page) else EMPTY_PAGE
+
+    def _get_entry(self, index: int, slot: int) -> Order | Page:
         if (index, slot) not in self.orders:
             self._touch("order", index, slot)
-            self.orders[index, slot] = self.state.get_order(index, slot)
+            self.orders[index, slot] = self.state.orders.get(index, {}).get(slot, EMPTY_ORDER)
         return self.orders[index, slot]
 
+    def get_slot_nonce(self, index: int, slot: int) -> int:
+        self._touch("entry", index, slot)
+        return self.state.get_slot_nonce(index, slot)
+
     def put_order(self, index: int, slot: int, value: Order) -> None:
+        self.orders[index, slot] = value
+
+    def put_page(self, index: int, slot: int, value: Page) -> None:
         self.orders[index, slot] = value
 
     def get_word(self, index: int) -> int:
@@ -116,13 +162,14 @@ class Recorder:
         values: list[object] = []
         rest = self.state.get_rest()
         pending: int | None = None
-        for at, kind in enumerate(kinds):
-            if at >= len(self.touches):
+        at = -1
+        for kind in kinds:
+            if at + 1 == len(self.touches) or self.touches[at + 1][0] != ("account" if kind == "holder" else kind):
                 values.extend(EMPTY_TOUCHES[kind])
                 continue
-            touched, index, slot = self.touches[at]
-            assert touched == ("account" if kind == "holder" else kind), (kinds, self.touches)
-            if kind != "order" and pending is not None:
+            at += 1
+            _, index, slot = self.touches[at]
+            if kind not in ("order", "entry") and pending is not None:
                 self._write_account(pending)
                 pending = None
             match kind:
@@ -132,7 +179,12 @@ class Recorder:
                     values += (tuple(map(_encode_market, self.state.get_markets())), self.state.prove(Place.MARKETS, 0))
                     self.state.put_markets(self.markets)
                 case "order":
-                    values += (tuple(self.state.get_order(index, slot)), self.state.prove_order(index, slot))
+                    order, page = self.state.get_order(index, slot), self.state.get_page(index, slot)
+                    values += (_encode_order(order), _encode_page(page), self.state.prove_order(index, slot))
+                case "entry":
+                    entry = self.state.orders.get(index, {}).get(slot)
+                    nonce, body = (entry.nonce, compute_body(entry)) if entry is not None else (0, ZERO_WORD)
+                    values += (nonce, body, self.state.prove_order(index, slot))
                 case "word":
                     values += (self.state.get_word(index), self.state.prove(Place.WORDS, index))
                     self.state.put_word(index, self.word_writes.get(at, self.state.get_word(index)))
@@ -142,14 +194,15 @@ class Recorder:
                 case _:
                     values += self._prove_account(index, kind == "holder")
                     pending = index
+        assert at + 1 == len(self.touches), (kinds, self.touches)
         if pending is not None:
             self._write_account(pending)
         self.state.put_globals(self.globals)
         return values
 
     def _prove_account(self, index: int, is_holder: bool) -> list[object]:
-        owner, cash, generation, nonce, flag, positions = self.state.get_account(index)
-        struct = (owner, cash, generation, nonce, flag, self.state.get_positions_hash(index), self.state.get_orders_root(index))
+        owner, cash, generation, nonce, flag, positions, *rest = self.state.get_account(index)
+        struct = (owner, cash, generation, nonce, flag, self.state.get_positions_hash(index), *rest, self.state.get_orders_root(index))
         values: list[object] = [struct, self.state.prove(Place.ACCOUNTS, index)]
         if is_holder:
             values.append([encode_position(position) for position in positions])
@@ -160,13 +213,16 @@ class Recorder:
         if account is not self.state.get_account(index):
             self.state.put_account(index, account)
         for (owner, slot), order in self.orders.items():
-            if owner == index and order is not self.state.get_order(index, slot):
-                self.state.put_order(index, slot, order)
+            if owner == index and order is not self.state.orders.get(index, {}).get(slot, EMPTY_ORDER):
+                if isinstance(order, Page):
+                    self.state.put_page(index, slot, order)
+                else:
+                    self.state.put_order(index, slot, order)
 
 
 def _encode_market(m: Market) -> tuple[object, ...]:
-    slices = [tuple(item) for item in m.slices]
-    return m.index_price, m.mark_time, tuple(slices + [EMPTY_SLICE] * (MAX_SLICES - len(slices)))
+    index_price, mark_time, slices, *breaker = m
+    return (index_price, mark_time, tuple([*map(tuple, slices)] + [EMPTY_SLICE] * (MAX_SLICES - len(slices))), *breaker)
 
 
 class Witness(NamedTuple):

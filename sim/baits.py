@@ -41,7 +41,7 @@ def make_epoch(params: Params, bait: Bait = Bait.NOTHING, domain: bytes | None =
     later = make_market(scribe.clock, FORWARD + (70_000 if bait == Bait.WEAK else 5_000) * USD)
     match bait:
         case Bait.ORDER:
-            scribe.order(1, call, 0, price, 50, signer=0)
+            scribe.order(1, call, 0, price, 50, signer=scribe.keys[0])
         case Bait.OVERFILL:
             scribe.trade(0, sold, 1, bought, 41)
         case Bait.MARGIN:

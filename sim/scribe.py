@@ -8,11 +8,21 @@ from protocol.codec.frames import Batch, Frame, Message, compute_record
 from protocol.codec.inflate import encode_frame
 from protocol.codec.rows import encode_row
 from protocol.keccak import keccak
+from protocol.legs import compute_signed_legs
 from protocol.operations import (
+    MAX_FEE_CAP,
+    Legs,
+    build_authorize,
+    build_bid,
     build_cancel,
+    build_combo,
     build_deposit,
     build_mark,
     build_order,
+    build_pool,
+    build_settle,
+    build_sheet,
+    build_shutdown,
     build_trade,
     build_withdraw,
 )
@@ -20,13 +30,20 @@ from protocol.params import Params
 from protocol.rules import Rules
 from protocol.series import decode_series
 from protocol.signing import (
+    compute_authorize_digest,
+    compute_bid_digest,
     compute_cancel_digest,
+    compute_combo_digest,
     compute_domain,
     compute_mark_digest,
     compute_order_digest,
+    compute_page_hash,
+    compute_pool_digest,
+    compute_settle_digest,
+    compute_sheet_digest,
     compute_withdraw_digest,
 )
-from protocol.types import VAULT_AUTHORITY, Market
+from protocol.types import VAULT_AUTHORITY, Market, Page
 
 CHAIN_ID = 1337
 VAULT = 0x57AD
@@ -84,16 +101,90 @@ class Scribe:
         self._rows.append(encode_row(items))
         self._signatures += signatures
 
-    def order(self, trader: int, series: int, is_buy: int, price: int, lots: int, generation: int = 0, signer: int | None = None) -> int:
+    def take_nonce(self, trader: int, count: int = 1) -> int:
+        """The first of the trader's next `count` nonces."""
+        nonce = self.nonces[trader] + 1
+        self.nonces[trader] += count
+        return nonce
+
+    def order(
+        self,
+        trader: int,
+        series: int,
+        is_buy: int,
+        price: int,
+        lots: int,
+        generation: int = 0,
+        signer: PrivateKey | None = None,
+        flags: int = 0,
+        fee_cap: int = MAX_FEE_CAP,
+    ) -> int:
         """An ORDER row signed by its trader, or by `signer`; returns its slot."""
-        self.nonces[trader] += 1
-        nonce, valid_until = self.nonces[trader], self.clock + 3_600
+        nonce, valid_until = self.take_nonce(trader), self.clock + 3_600
         underlying, expiry, strike, is_call = decode_series(series)
-        terms = (trader, underlying, expiry, strike, is_call, is_buy, price, lots, nonce, generation, valid_until)
+        bits = (flags & 1, flags >> 1 & 1, flags >> 2)
+        terms = (trader, underlying, expiry, strike, is_call, is_buy, price, lots, *bits, fee_cap, nonce, generation, valid_until)
         digest = compute_order_digest(self.rules.domain, terms)
-        row = build_order(trader, series, is_buy, price, lots, nonce, valid_until)
-        self.add(row, sign(self.keys[trader if signer is None else signer], digest))
+        row = build_order(trader, series, is_buy, price, lots, nonce, valid_until, flags, fee_cap)
+        self.add(row, sign(signer or self.keys[trader], digest))
         return self.rules.params.get_slot(nonce)
+
+    def combo(
+        self,
+        trader: int,
+        legs: Legs,
+        is_buy: int,
+        price: int,
+        lots: int,
+        generation: int = 0,
+        flags: int = 0,
+        fee_cap: int = MAX_FEE_CAP,
+    ) -> int:
+        """A COMBO row; returns its slot. `legs` are (series, ratio)."""
+        nonce, valid_until = self.take_nonce(trader), self.clock + 3_600
+        terms = (is_buy, price, lots, flags & 1, flags >> 1 & 1, flags >> 2, fee_cap, nonce, generation, valid_until)
+        digest = compute_combo_digest(self.rules.domain, trader, compute_signed_legs(tuple(legs)), terms)
+        self.add(build_combo(trader, legs, is_buy, price, lots, nonce, valid_until, flags, fee_cap), sign(self.keys[trader], digest))
+        return self.rules.params.get_slot(nonce)
+
+    def sheet(self, trader: int, pages: Sequence[Page], page: int, nonce: int, generation: int = 0) -> int:
+        """A SHEET row with one page of the sheet `pages` (their content; nonces are ignored); returns the page's slot."""
+        valid_until = self.clock + self.rules.params.sheet_life_s
+        hashes = [compute_page_hash(p.underlying, p.expiry, p.max_lots, [q[:6] for q in p.quotes]) for p in pages]
+        digest = compute_sheet_digest(self.rules.domain, trader, hashes, nonce, generation, valid_until)
+        self.add(build_sheet(trader, nonce, valid_until, hashes, page, pages[page]), sign(self.keys[trader], digest))
+        return self.rules.params.get_slot(nonce + page)
+
+    def authorize(self, trader: int, key: int, scope: int, expiry: int) -> None:
+        """An AUTHORIZE row, signed by the owner."""
+        nonce = self.take_nonce(trader)
+        digest = compute_authorize_digest(self.rules.domain, trader, key, scope, expiry, nonce)
+        self.add(build_authorize(trader, key, scope, expiry, nonce), sign(self.keys[trader], digest))
+
+    def bid(self, trader: int, target: int, legs: Legs, units: int, limit: int) -> None:
+        """A BID row."""
+        nonce, valid_until = self.take_nonce(trader), self.clock + 60
+        digest = compute_bid_digest(self.rules.domain, trader, target, compute_signed_legs(tuple(legs)), (units, limit, nonce, valid_until))
+        self.add(build_bid(trader, target, legs, units, limit, nonce, valid_until), sign(self.keys[trader], digest))
+
+    def pool(self, trader: int, amount: int, is_leaving: bool = False) -> None:
+        """A POOL row, signed by the owner."""
+        nonce = self.take_nonce(trader)
+        digest = compute_pool_digest(self.rules.domain, trader, amount, nonce, is_leaving)
+        self.add(build_pool(trader, amount, nonce, is_leaving), sign(self.keys[trader], digest))
+
+    def settle(self, underlying: int, expiry: int, price: int) -> None:
+        """A SETTLE row signed by the first oracles; without a price the fallback, which nobody signs."""
+        if price == 0:
+            self.add(build_settle(underlying, expiry, 0, True))
+            return
+        digest = compute_settle_digest(self.rules.domain, underlying, expiry, price)
+        keys = self.oracles[: self.rules.params.quorum]
+        self.add(build_settle(underlying, expiry, price), b"".join(sign(key, digest) for key in keys))
+
+    def shutdown(self) -> None:
+        """The second SHUTDOWN row, from anyone; the first comes by `send` from `types.INBOX_AUTHORITY`."""
+        self.add(build_shutdown())
 
     def trade(self, maker: int, maker_slot: int, taker: int, taker_slot: int, lots: int) -> None:
         """A TRADE row."""
@@ -101,15 +192,14 @@ class Scribe:
 
     def cancel(self, trader: int) -> None:
         """A CANCEL row, signed."""
-        self.nonces[trader] += 1
-        digest = compute_cancel_digest(self.rules.domain, trader, self.nonces[trader])
-        self.add(build_cancel(trader, self.nonces[trader]), sign(self.keys[trader], digest))
+        nonce = self.take_nonce(trader)
+        self.add(build_cancel(trader, nonce), sign(self.keys[trader], compute_cancel_digest(self.rules.domain, trader, nonce)))
 
     def withdraw(self, trader: int, amount: int) -> None:
         """A WITHDRAW row, signed."""
-        self.nonces[trader] += 1
-        digest = compute_withdraw_digest(self.rules.domain, trader, amount, self.nonces[trader])
-        self.add(build_withdraw(trader, amount, self.nonces[trader]), sign(self.keys[trader], digest))
+        nonce = self.take_nonce(trader)
+        digest = compute_withdraw_digest(self.rules.domain, trader, amount, nonce)
+        self.add(build_withdraw(trader, amount, nonce), sign(self.keys[trader], digest))
 
     def mark(self, underlying: int, market: Market, signers: Sequence[PrivateKey] | None = None) -> None:
         """A MARK row at the market's time, signed by the first oracles or by `signers`."""

@@ -10,7 +10,7 @@
 
 # ---- constants
 
-PHASES: constant(uint256) = 14
+PHASES: constant(uint256) = 26
 HEADER_BYTES: constant(uint256) = 512
 ANSWER_BYTES: constant(uint256) = 544  # the header after the step, and a reason code that decides nothing here
 MAX_ARGS: constant(uint256) = 28672

@@ -20,6 +20,18 @@ CANCEL: constant(uint256) = 10
 WITHDRAW: constant(uint256) = 11
 MARK: constant(uint256) = 12
 SCAN: constant(uint256) = 13
+COMBO: constant(uint256) = 14
+SHEET: constant(uint256) = 15
+AUTHORIZE: constant(uint256) = 16
+BID: constant(uint256) = 17
+BIDDER: constant(uint256) = 18
+TARGET: constant(uint256) = 19
+AWARD: constant(uint256) = 20
+SETTLE: constant(uint256) = 21
+POOL: constant(uint256) = 22
+SHUTDOWN: constant(uint256) = 23
+TAKEOVER: constant(uint256) = 24
+DELEVERAGE: constant(uint256) = 25
 
 @internal
 @pure

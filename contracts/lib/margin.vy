@@ -35,7 +35,7 @@ MAX_PRICE: constant(int256) = 2**43 - 1
 MAX_V: constant(int256) = 2**41 - 1
 
 UNDERLYINGS: constant(uint256) = 2
-MAX_MERGED: constant(uint256) = 129  # an account's 128 positions and one more series
+MAX_MERGED: constant(uint256) = 132  # an account's 128 positions and four legs
 LOTS_BIAS: constant(int256) = 2**31
 LANE: constant(uint256) = 128  # two signed sums share a word: before in the low half, after in the high one
 
@@ -190,28 +190,53 @@ def _compute_margins(
 
 @internal
 @pure
-def _merge(positions: DynArray[uint256, 128], series: uint256, change: int256) -> DynArray[uint256, MAX_MERGED]:
+def _insert(positions: DynArray[uint256, MAX_MERGED], series: uint256, first: int256, second: int256) -> DynArray[uint256, MAX_MERGED]:
     """
-    @notice An account's positions (series << 32 | lots + 2**31) before and after `change` more lots of `series`, for `_compute_margins`.
+    @notice `first` more lots of `series` in the first lane, `second` more in the second.
     @dev Within |lots| < 2**31, which the bounds on a position ensure.
     """
     merged: DynArray[uint256, MAX_MERGED] = []
     zero: uint256 = convert(LOTS_BIAS, uint256)
-    change_word: uint256 = convert(convert(change, bytes32), uint256)  # modulo 2**256, so that adding it and masking is adding it
+    # modulo 2**256, so that adding it and masking is adding it
+    first_word: uint256 = convert(convert(first, bytes32), uint256)
+    second_word: uint256 = convert(convert(second, bytes32), uint256)
     is_placed: bool = False
-    for position: uint256 in positions:
-        of: uint256 = position >> 32
-        lots: uint256 = position & (2**32 - 1)
-        after: uint256 = lots
+    for word: uint256 in positions:
+        of: uint256 = word >> 64
+        before: uint256 = (word >> 32) & (2**32 - 1)
+        after: uint256 = word & (2**32 - 1)
         if not is_placed and of >= series:
             is_placed = True
             if of == series:
-                after = unsafe_add(lots, change_word) & (2**32 - 1)
+                before = unsafe_add(before, first_word) & (2**32 - 1)
+                after = unsafe_add(after, second_word) & (2**32 - 1)
             else:
-                merged.append((series << 64) | (zero << 32) | (unsafe_add(zero, change_word) & (2**32 - 1)))
-        merged.append((of << 64) | (lots << 32) | after)
+                merged.append(
+                    (series << 64) | ((unsafe_add(zero, first_word) & (2**32 - 1)) << 32) | (unsafe_add(zero, second_word) & (2**32 - 1))
+                )
+        merged.append((of << 64) | (before << 32) | after)
     if not is_placed:
-        merged.append((series << 64) | (zero << 32) | (unsafe_add(zero, change_word) & (2**32 - 1)))
+        merged.append(
+            (series << 64) | ((unsafe_add(zero, first_word) & (2**32 - 1)) << 32) | (unsafe_add(zero, second_word) & (2**32 - 1))
+        )
+    return merged
+
+@internal
+@pure
+def _merge(positions: DynArray[uint256, 128], legs: uint256[4], first: int256, second: int256) -> DynArray[uint256, MAX_MERGED]:
+    """
+    @notice An account's positions (series << 32 | lots + 2**31) after `first` more units of the legs, and after `second`, for
+            `_compute_margins`.
+    """
+    merged: DynArray[uint256, MAX_MERGED] = []
+    for position: uint256 in positions:
+        lots: uint256 = position & (2**32 - 1)
+        merged.append(((position >> 32) << 64) | (lots << 32) | lots)
+    for leg: uint256 in legs:
+        if leg == 0:
+            break
+        ratio: int256 = unsafe_sub(convert(leg & (2**32 - 1), int256), LOTS_BIAS)
+        merged = self._insert(merged, leg >> 32, unsafe_mul(ratio, first), unsafe_mul(ratio, second))
     return merged
 
 @internal
@@ -220,10 +245,7 @@ def _compute_margin(cash: int256, positions: DynArray[uint256, 128], markets: ty
     """
     @notice Of one account, its positions as in state: series << 32 | lots + 2**31; and the oldest mark that it depends on.
     """
-    merged: DynArray[uint256, MAX_MERGED] = []
-    for word: uint256 in positions:
-        lots: uint256 = word & (2**32 - 1)
-        merged.append(((word >> 32) << 64) | (lots << 32) | lots)
+    merged: DynArray[uint256, MAX_MERGED] = self._merge(positions, empty(uint256[4]), 0, 0)
     before: Margin = empty(Margin)
     after: Margin = empty(Margin)
     oldest: uint256 = 0

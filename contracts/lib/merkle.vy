@@ -11,6 +11,12 @@ WORDS: constant(uint256) = 1
 ACCOUNTS: constant(uint256) = 2
 OUTBOX: constant(uint256) = 3
 
+BITMAP_BITS: constant(uint256) = 2  # of a word's index: which bitmap
+WORD_BITS: constant(uint256) = 8  # a word covers 256 accounts
+RISKY: constant(uint256) = 0
+HOLDER: constant(uint256) = 1
+REQUEST: constant(uint256) = 2
+
 @internal
 @pure
 def _join(left: bytes32, right: bytes32) -> bytes32:
@@ -85,3 +91,19 @@ def _check_globals(state: bytes32, g: types.Globals, rest: bytes32):
 @pure
 def _root(g: types.Globals, rest: bytes32) -> bytes32:
     return keccak256(concat(types._globals_leaf(g), rest))
+
+@internal
+@pure
+def _put_bit(
+    rest: bytes32, bitmap: uint256, account: uint256, depth: uint256, is_set: bool, word: uint256, path: DynArray[bytes32, 32]
+) -> bytes32:
+    """
+    @notice `rest` after the account's bit of a bitmap was set or cleared.
+    @param depth of the account tree
+    """
+    bit: uint256 = 1 << (account & 255)
+    after: uint256 = word | bit if is_set else word & ~bit
+    index: uint256 = (bitmap << (depth - WORD_BITS)) | (account >> WORD_BITS)
+    return self._fold_place(
+        rest, WORDS, index, depth - WORD_BITS + BITMAP_BITS, convert(word, bytes32), convert(after, bytes32), path
+    )

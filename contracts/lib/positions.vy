@@ -2,7 +2,7 @@
 """
 @title Positions of an account
 @dev Twin of protocol/positions.py. A packed position is series << 32 | lots + 2**31; the list ascends by series and has no zero lots.
-     Merging makes room for one more than an account may have, so that the bound is a code and not a revert.
+     Merging makes room for four more than an account may have, so that the bound is a code and not a revert.
 """
 
 MAX_POSITIONS: constant(uint256) = 128
@@ -14,7 +14,7 @@ LOTS_BITS: constant(uint256) = 32
 
 @internal
 @pure
-def _hash(positions: DynArray[uint256, 129]) -> bytes32:
+def _hash(positions: DynArray[uint256, 132]) -> bytes32:
     return keccak256(abi_encode(positions))
 
 @internal
@@ -34,7 +34,7 @@ def _encode(series: uint256, lots: int256) -> uint256:
 
 @internal
 @pure
-def _get_lots(positions: DynArray[uint256, 129], series: uint256) -> int256:
+def _get_lots(positions: DynArray[uint256, 132], series: uint256) -> int256:
     """
     @notice Zero where nothing is held.
     """
@@ -45,11 +45,11 @@ def _get_lots(positions: DynArray[uint256, 129], series: uint256) -> int256:
 
 @internal
 @pure
-def _apply_lots(positions: DynArray[uint256, 128], series: uint256, change: int256) -> DynArray[uint256, 129]:
+def _apply_lots(positions: DynArray[uint256, 132], series: uint256, change: int256) -> DynArray[uint256, 132]:
     """
     @notice The positions after `change` lots more of `series`; a position that becomes zero is gone.
     """
-    merged: DynArray[uint256, 129] = []
+    merged: DynArray[uint256, 132] = []
     is_placed: bool = False
     for position: uint256 in positions:
         of: uint256 = position >> LOTS_BITS
@@ -69,7 +69,35 @@ def _apply_lots(positions: DynArray[uint256, 128], series: uint256, change: int2
 
 @internal
 @pure
-def _is_bounded(positions: DynArray[uint256, 129]) -> bool:
+def _apply_legs(positions: DynArray[uint256, 128], legs: uint256[4], units: int256) -> DynArray[uint256, 132]:
+    """
+    @notice The positions after `units` more of every leg (negative: fewer).
+    """
+    merged: DynArray[uint256, 132] = positions
+    for leg: uint256 in legs:
+        if leg == 0:
+            break
+        merged = self._apply_lots(merged, self._series(leg), self._lots(leg) * units)
+    return merged
+
+@internal
+@pure
+def _is_shrinking(positions: DynArray[uint256, 128], legs: uint256[4], units: int256) -> bool:
+    """
+    @notice Whether every leg's position becomes smaller, and none changes its side.
+    """
+    for leg: uint256 in legs:
+        if leg == 0:
+            break
+        held: int256 = self._get_lots(positions, self._series(leg))
+        change: int256 = self._lots(leg) * units
+        if held * change >= 0 or abs(change) > abs(held):
+            return False
+    return True
+
+@internal
+@pure
+def _is_bounded(positions: DynArray[uint256, 132]) -> bool:
     """
     @notice At most 128 positions, 2**20 lots in one, 2**26 in all.
     """
@@ -85,7 +113,7 @@ def _is_bounded(positions: DynArray[uint256, 129]) -> bool:
 
 @internal
 @pure
-def _is_risky(cash: int256, positions: DynArray[uint256, 129]) -> bool:
+def _is_risky(cash: int256, positions: DynArray[uint256, 132]) -> bool:
     """
     @notice Whether the mandatory scan must visit the account: a short position or negative cash.
     """

@@ -3,7 +3,30 @@
 from types import MappingProxyType, ModuleType
 
 from protocol.machine import StepFunction
-from protocol.steps import cancel, commit, deposit, fetch, inflate, mark, message, order, scan, terms, withdraw
+from protocol.steps import (
+    authorize,
+    award,
+    bid,
+    cancel,
+    combo,
+    commit,
+    deleverage,
+    deposit,
+    fetch,
+    inflate,
+    mark,
+    message,
+    order,
+    pool,
+    scan,
+    settle,
+    sheet,
+    shutdown,
+    takeover,
+    target,
+    terms,
+    withdraw,
+)
 from protocol.steps import margin as margin_step
 from protocol.steps import open as open_step
 from protocol.types import Phase
@@ -24,6 +47,18 @@ MODULES: MappingProxyType[Phase, ModuleType] = MappingProxyType(
         Phase.WITHDRAW: withdraw,
         Phase.MARK: mark,
         Phase.SCAN: scan,
+        Phase.COMBO: combo,
+        Phase.SHEET: sheet,
+        Phase.AUTHORIZE: authorize,
+        Phase.BID: bid,
+        Phase.BIDDER: margin_step,
+        Phase.TARGET: target,
+        Phase.AWARD: award,
+        Phase.SETTLE: settle,
+        Phase.POOL: pool,
+        Phase.SHUTDOWN: shutdown,
+        Phase.TAKEOVER: takeover,
+        Phase.DELEVERAGE: deleverage,
     }
 )
 STEPS: MappingProxyType[Phase, StepFunction] = MappingProxyType({phase: module.step for phase, module in MODULES.items()})

@@ -6,7 +6,7 @@ from protocol.codec.frames import Batch, compute_record
 from protocol.keccak import WORD, encode_word
 from protocol.machine import Preimages
 from protocol.state import State
-from protocol.types import Account, Market, Order, compute_record_hash, encode_header
+from protocol.types import Account, Market, Order, Page, Sweep, compute_record_hash, encode_header
 from protocol.witness import prove_step
 from sim.twins.replay import Start
 
@@ -58,6 +58,19 @@ def _falsify_market(m: Market, rng: random.Random) -> Market:
     )
 
 
+def _falsify_entry(entry: Order | Page) -> Order | Page:
+    if isinstance(entry, Page):
+        return entry._replace(filled=0, nonce=entry.nonce >> 1, max_lots=entry.max_lots + 1)
+    return entry._replace(filled=0, nonce=entry.nonce >> 1, price=entry.price + 1)
+
+
+def _put_entry(state: State, index: int, slot: int, entry: Order | Page) -> None:
+    if isinstance(entry, Page):
+        state.put_page(index, slot, entry)
+    else:
+        state.put_order(index, slot, entry)
+
+
 def falsify_state(state: State, rng: random.Random) -> None:
     """One leaf is another."""
     g = state.get_globals()
@@ -75,8 +88,7 @@ def falsify_state(state: State, rng: random.Random) -> None:
         case 2 if state.orders:
             index = rng.choice(sorted(state.orders))
             slot = rng.choice(sorted(state.orders[index]))
-            order = state.get_order(index, slot)
-            state.put_order(index, slot, order._replace(filled=0, nonce=order.nonce >> 1, price=order.price + 1))
+            _put_entry(state, index, slot, _falsify_entry(state.orders[index][slot]))
         case 3 if state.words:
             index = rng.choice(sorted(state.words))
             state.put_word(index, rng.choice((0, state.get_word(index) ^ 1 << rng.randrange(256))))
@@ -101,8 +113,7 @@ def lie_in_place(state: State, rng: random.Random) -> None:
         case 1 if state.orders:
             index = rng.choice(sorted(state.orders))
             slot = rng.choice(sorted(state.orders[index]))
-            order = state.orders[index][slot]
-            state.orders[index][slot] = order._replace(filled=0, nonce=order.nonce >> 1, price=order.price + 1)
+            state.orders[index][slot] = _falsify_entry(state.orders[index][slot])
         case 2 if state.words:
             index = rng.choice(sorted(state.words))
             state.words[index] = rng.choice((0, state.words[index] ^ 1 << rng.randrange(256)))
@@ -144,11 +155,15 @@ def falsify_preimages(pre: Preimages, rng: random.Random) -> Preimages:
         pre.trade = rng.choice(
             (
                 t._replace(price=t.price + 1),
-                t._replace(maker_lots=-t.maker_lots),
+                t._replace(units=-t.units),
+                t._replace(flags=0, nonce=t.nonce + 1, equity=t.equity + 1),
                 t._replace(fee=0),
                 t._replace(maker=t.taker, taker=t.maker),
             )
         )
+    elif pre.sweep != Sweep():
+        w = pre.sweep
+        pre.sweep = rng.choice((w._replace(cursor=w.cursor + 1), w._replace(mode=w.mode ^ 1), w._replace(loss=0, deficit=w.deficit + 1)))
     elif at and rng.random() < 0.5:
         pre.items = (*pre.items[:at], rng.choice((pre.items[at] ^ 1, pre.items[at] >> 1, 0)), *pre.items[at + 1 :])
     elif pre.signatures and rng.random() < 0.5:
@@ -169,7 +184,7 @@ def falsify(start: Start, honest: bytes, rng: random.Random) -> bytes:
     """
     h, state, pre, rules = start
     state = state.copy()
-    if rng.random() < 0.6 or not (pre.items or pre.trade or pre.batches or pre.rows):
+    if rng.random() < 0.6 or not (pre.items or pre.trade or pre.batches or pre.rows or pre.sweep != Sweep()):
         (lie_in_place if rng.random() < 0.5 else falsify_state)(state, rng)
     else:
         pre = falsify_preimages(pre, rng)

@@ -11,6 +11,7 @@ import pyrevm
 from eth_abi.abi import encode
 
 from contracts.build import HERE, compile_artifact, compute_source_hash
+from l1.deploy import list_rules
 from protocol.codes import Code
 from protocol.keccak import WORD, encode_word, keccak
 from protocol.machine import Preimages
@@ -24,7 +25,7 @@ from sim.twins.forge import falsify, mutate
 from sim.twins.replay import Start, encode_case
 
 OUT = Path(".out")
-RULES_TYPE = "(uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,bytes32,uint256,address[])"
+RULES_TYPE = f"({'uint256,' * 9}uint256[6],{'uint256,' * 9}bytes32,uint256,address[])"
 BYTES_SHARE = 0.5  # of the forged witnesses: bytes changed at random; the others lie consistently
 MAX_ARGUMENT_BYTES = 28_672  # what the judge takes
 BASE_GAS = 21_000
@@ -48,12 +49,8 @@ class Outcome(NamedTuple):
 
 
 def encode_rules(rules: Rules) -> bytes:
-    """The argument of every step's constructor, in the order of `contracts/lib/types.vy`."""
-    p = rules.params
-    depths = (p.account_depth, p.slot_depth, p.outbox_depth, p.batch_depth)
-    times = (p.steps_per_second, p.steps_cap, p.mark_gap_s, p.mark_resync_s, p.mark_max_age_s)
-    oracles = [oracle.to_bytes(20, "big") for oracle in rules.oracles]
-    return encode([RULES_TYPE], [(*depths, *times, rules.domain, p.quorum, oracles)])
+    """The argument of every step's constructor."""
+    return encode([RULES_TYPE], [list_rules(rules)])
 
 
 def get_step_name(phase: Phase) -> str:

@@ -5,10 +5,12 @@ from functools import cache
 
 from protocol.codec.frames import compute_signatures_hash
 from protocol.keccak import compute_array_hash
+from protocol.legs import pack_plain
 from protocol.machine import Preimages
+from protocol.operations import MAX_FEE_CAP
 from protocol.rules import Rules
 from protocol.series import MAX_STRIKE, STRIKE_UNIT, encode_series
-from protocol.state import State
+from protocol.state import State, put_bit
 from protocol.types import (
     MAX_ACCOUNT_LOTS,
     MAX_CASH,
@@ -17,6 +19,7 @@ from protocol.types import (
     MAX_POSITIONS,
     MAX_SLICES,
     Account,
+    Bitmap,
     Globals,
     Header,
     Market,
@@ -24,6 +27,7 @@ from protocol.types import (
     Phase,
     Position,
     Slice,
+    is_holder,
     is_risky,
 )
 from sim.twins.dice import Dice, Key, get_keys
@@ -128,11 +132,12 @@ class World:
         return self.dice.choice(self.indices)
 
     def set_account(self, index: int, **fields: object) -> None:
-        """Also keeps the account's bit."""
+        """Also keeps the account's bits."""
         account = self.state.get_account(index)._replace(**fields)  # type: ignore[arg-type]  # by name, checked by use
         self.state.put_account(index, account)
-        word, bit = self.state.get_word(index >> 8), 1 << (index & 255)
-        self.state.put_word(index >> 8, word | bit if account.flag or is_risky(account.cash, account.positions) else word & ~bit)
+        put_bit(self.state, Bitmap.RISKY, index, bool(account.flag) or is_risky(account.cash, account.positions))
+        put_bit(self.state, Bitmap.HOLDER, index, is_holder(account))
+        put_bit(self.state, Bitmap.REQUEST, index, account.request != 0)
 
 
 def make_positions(dice: Dice, series: list[int], count: int) -> tuple[Position, ...]:
@@ -175,7 +180,7 @@ def make_world(dice: Dice, rules: Rules, has_positions: bool = True, near: bool 
     params = rules.params
     state = State(params)
     markets, series = dice.choice(get_pool())
-    most = 1 << params.account_depth
+    most = params.max_accounts
     count = dice.choice((3, 4, 256, 257, 300, most - 1, most))
     state.put_globals(
         Globals(
@@ -183,10 +188,14 @@ def make_world(dice: Dice, rules: Rules, has_positions: bool = True, near: bool 
             allowance=dice.choice((-(2**40), -1, 0, 1, 1_000, params.steps_cap - 1, params.steps_cap)),
             accounts=count,
             marks=dice.randrange(1, 1_000),
-            cursor=0,
-            fund=dice.randrange(10**9),
+            fund=dice.choice((0, dice.randrange(10**9), dice.randrange(10**13))),
             fees=dice.randrange(10**9),
             outbox=dice.randrange(1 << params.outbox_depth),
+            balance=dice.randrange(10**18),
+            pool=dice.choice((0, dice.randrange(10**9), dice.randrange(10**13))),
+            shares=dice.choice((0, 1, dice.randrange(10**13))),
+            slots_equity=dice.randrange(10**12),
+            debt=dice.choice((0, 0, dice.randrange(10**9))),
         )
     )
     state.put_markets(markets)
@@ -240,5 +249,5 @@ def make_order(dice: Dice, account: Account, nonce: int, **fields: object) -> Or
     """A live one on the account's generation."""
     lots = dice.choice((1, 5, 100, MAX_LOTS, dice.randrange(1, MAX_LOTS)))
     filled = dice.choice((0, 0, 0, lots - 1, lots, lots >> 1))
-    order = Order(nonce, account.generation, 0, dice.randrange(2), 1, lots, NOW + 2 * DAY_S, filled)
+    order = Order(nonce, account.generation, pack_plain(0), dice.randrange(2), 1, lots, NOW + 2 * DAY_S, filled, fee_cap=MAX_FEE_CAP)
     return order._replace(**fields)  # type: ignore[arg-type]  # by name, checked by use

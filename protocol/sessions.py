@@ -1,0 +1,27 @@
+"""Session keys: a second key that an owner lets sign, for some purposes and for some time. Twin: contracts/lib/sessions.vy."""
+
+from protocol.types import Account
+
+EXPIRY_SHIFT = 160
+SCOPE_SHIFT = 200
+ADDRESS_MASK = (1 << EXPIRY_SHIFT) - 1
+EXPIRY_MASK = (1 << 40) - 1
+
+
+def encode_session(key: int, scope: int, expiry: int) -> int:
+    """As it stands in the account: scope | expiry 40 bits | address 160 bits; 0 without a key."""
+    return scope << SCOPE_SHIFT | expiry << EXPIRY_SHIFT | key if key else 0
+
+
+def is_authorized(a: Account, signer: int, scope: int, clock: int) -> bool:
+    """Whether `signer` (0 for a signature that is none) may sign for the account: its owner, or its session key in scope and time."""
+    if signer == a.owner:
+        return signer != 0
+    session = a.session
+    is_key = signer != 0 and session & ADDRESS_MASK == signer
+    return is_key and session >> SCOPE_SHIFT & scope != 0 and clock <= (session >> EXPIRY_SHIFT & EXPIRY_MASK)
+
+
+def cap_validity(a: Account, signer: int, valid_until: int) -> int:
+    """An order lives no longer than the session key that signed it."""
+    return valid_until if signer == a.owner else min(valid_until, a.session >> EXPIRY_SHIFT & EXPIRY_MASK)
