@@ -7,7 +7,7 @@ from protocol.params import Params
 from protocol.series import encode_series
 from protocol.types import Market, Slice
 from sim.scribe import Scribe, get_address, make_key
-from sim.villains.lies import Bait
+from sim.villains.lies import Bait, Lie
 
 START = 1_790_000_000
 USD = 1_000_000
@@ -58,3 +58,8 @@ def make_epoch(params: Params, bait: Bait = Bait.NOTHING, domain: bytes | None =
     scribe.mark(0, later)
     scribe.withdraw(1, 1_000 * USD)
     return scribe, [first, scribe.close_batch()]
+
+
+def make_lying_epoch(lie: Lie, params: Params, domain: bytes | None = None) -> tuple[Scribe, list[Batch]]:
+    """An epoch in which the lie matters."""
+    return make_epoch(params, lie.bait, domain) if lie.epoch is None else lie.epoch(params, domain)

@@ -4,22 +4,25 @@ A lie lives in a claim. Whoever traces an epoch with such a table claims what it
 `bait` says what must be posted for the lie to matter: rows that honest nodes skip with a reason code.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from types import MappingProxyType
 from typing import Any
 
+from protocol.codec.frames import Batch
 from protocol.codec.rows import decode_row
 from protocol.codes import Code
 from protocol.keccak import keccak
 from protocol.kernel import ReferenceKernel, SideRisk
 from protocol.machine import Preimages, StepFunction
 from protocol.margin import Margin
+from protocol.params import Params
 from protocol.rules import Rules
 from protocol.state import View
 from protocol.steps import STEPS, deposit, fetch, inflate, margin, mark, order, scan, terms, withdraw
 from protocol.types import MAX_LOTS, VAULT_AUTHORITY, Account, Header, Market, Order, Phase, Position
+from sim.scribe import Scribe
 
 LOOT = 1_000_000_000_000  # a million USD
 
@@ -37,15 +40,20 @@ class Bait(Enum):
     DEPOSIT = "a deposit row in a frame"
 
 
+MakeEpoch = Callable[[Params, bytes | None], tuple[Scribe, list[Batch]]]
+
+
 @dataclass(frozen=True)
 class Lie:
-    """`phase` is the step whose proof refutes it."""
+    """`phase` is the step whose proof refutes it. What must be posted for it to matter is its bait, or an epoch of its own, made for the
+    parameters and the EIP-712 domain of a deployment."""
 
     name: str
     story: str
     phase: Phase
     bait: Bait
     steps: Mapping[Phase, StepFunction]
+    epoch: MakeEpoch | None = None
 
 
 class _BlindKernel(ReferenceKernel):
@@ -157,4 +165,5 @@ _LIES = (
     _make("invented-deposit", Phase.DEPOSIT, Bait.DEPOSIT, _invent_deposit),
     _make("misinflated-frame", Phase.INFLATE, Bait.NOTHING, _misinflate),
 )
+# Of the whole path: any sequencer can be made to tell these (`sim.villains.accomplice` throws their baits).
 LIES: Mapping[str, Lie] = MappingProxyType({lie.name: lie for lie in _LIES})

@@ -43,16 +43,36 @@ def replay(file: Path, start: str, end: str, speed: int, lie: str | None, seed: 
 
 @command.command("lies", short_help="List the lies that a villain can tell.")
 def lies() -> None:
-    """List the lies that a villain can tell: name, what it says, what must be posted for it to matter, and the step that refutes it."""
+    """List the lies that a villain can tell: name, what it is about, what it says, and the step that refutes it."""
     from rich.console import Console
     from rich.table import Table
 
-    from sim.villains.lies import LIES
+    from sim.villains.catalogue import CATALOGUE
 
-    table = Table("lie", "what it says", "bait", "refuted by", box=None, header_style="bold")
-    for lie in LIES.values():
-        table.add_row(lie.name, lie.story, lie.bait.value, lie.phase.name.lower())
+    table = Table("lie", "of", "what it says", "refuted by", box=None, header_style="bold")
+    for group, lies_of in CATALOGUE.items():
+        for lie in lies_of.values():
+            table.add_row(lie.name, group, lie.story, lie.phase.name.lower())
     Console().print(table)
+
+
+@command.command("villains", short_help="Try every villain against an honest challenger.")
+@click.option("--only", type=click.Choice(["path", "exchange"]), help="Lies about the whole path, or about the exchange's rules.")
+@click.option("--name", metavar="NAME", help="One of them; `straddle sim lies` lists them.")
+@click.option("--out", default=".out", show_default=True, type=click.Path(path_type=Path), help="Folder of villains.json.")
+def villains(only: str | None, name: str | None, out: Path) -> int:
+    """Try every villain against an honest challenger.
+
+    Each posts an epoch, claims its lie about it first, and defends it as well as a liar can. The challenger's own machine plays against the
+    real contracts on an EVM in this process. A lie is caught if a proven step decides against it and the truth becomes final; one that is
+    not makes the exit code 1.
+    """
+    from sim.villains.catalogue import run_villains
+
+    try:
+        return run_villains(only, name, out)
+    except KeyError:
+        raise click.BadParameter(f"no lie {name!r}: `straddle sim lies` lists them", param_hint="--name") from None
 
 
 @command.command("oracle", short_help="Sign marks of a market.")

@@ -1,4 +1,4 @@
-"""Runs challengers over a court: their machine, their tracer, the real contracts; no clock but the court's, no network."""
+"""Challengers and villains before a court: the daemon's own machine and tracer, the real contracts; no clock but the court's."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -36,7 +36,7 @@ from protocol.params import MINIMAL, Params
 from protocol.state import State
 from protocol.trace import Machine
 from protocol.types import compute_record_hash
-from sim.baits import START, make_epoch
+from sim.baits import START, make_lying_epoch
 from sim.court import Court
 from sim.evm import Reverted
 from sim.villains.lies import LIES, Lie
@@ -50,7 +50,7 @@ class World:
 
     def __init__(self, lie: Lie = LIES["overpaid-withdrawal"], params: Params = MINIMAL) -> None:
         self.court = Court(params, load_artifact, START)
-        self.scribe, batches = make_epoch(params, lie.bait, self.court.domain)
+        self.scribe, batches = make_lying_epoch(lie, params, self.court.domain)
         self.batches: dict[bytes, Batch] = {}
         self.epoch = self.post(batches)
         self.truth = History(Machine(State(params), batches, self.court.rules))
