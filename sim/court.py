@@ -33,6 +33,15 @@ class Block:
     events: tuple[Event, ...]
 
 
+@dataclass(frozen=True)
+class Receipt:
+    """A transaction that succeeded: who sent it, which function (`Claims.move`), and what it cost."""
+
+    sender: int
+    function: str
+    gas: int
+
+
 def encode_address(address: int) -> str:
     """As the in-process chain names accounts."""
     return "0x" + address.to_bytes(20, "big").hex()
@@ -56,6 +65,7 @@ class Court:
         self.sequencer = sequencer
         plan = Plan(params.name, 1, int(sequencer, 16), get_oracles(params))
         addresses = predict_addresses(plan, bytes.fromhex(deployer[2:]), self.evm.get_nonce(deployer))
+        self.receipts: list[Receipt] = []
         self.contracts: dict[str, Contract] = {}
         for name, arguments in list_constructors(plan, CHAIN_ID, addresses).items():
             artifact = load(name)
@@ -93,6 +103,7 @@ class Court:
         result = self.evm.transact(
             encode_address(sender), self.contracts[name], function, *arguments, value=value, gas_price=GAS_PRICE, extra_calldata=extra
         )
+        self.receipts.append(Receipt(sender, f"{name}.{function}", result.gas_used))
         found = []
         for event in result.events:
             kind = EVENTS.get(self._names.get(event.address, ""), {}).get(event.name)

@@ -55,6 +55,24 @@ def lies() -> None:
     Console().print(table)
 
 
+@command.command("villains", short_help="Try every villain against an honest challenger.")
+@click.option("--name", metavar="NAME", help="One of them; `straddle sim lies` lists them.")
+@click.option("--out", default=".out", show_default=True, type=click.Path(path_type=Path), help="Folder of villains.json.")
+def villains(name: str | None, out: Path) -> int:
+    """Try every villain against an honest challenger.
+
+    Each posts an epoch, claims its lie about it first, and defends it as well as a liar can. The challenger's own machine plays against the
+    real contracts on an EVM in this process. A lie is caught if a proven step decides against it and the truth becomes final; one that is
+    not makes the exit code 1.
+    """
+    from sim.villains.catalogue import run_villains
+
+    try:
+        return run_villains(name, out)
+    except KeyError:
+        raise click.BadParameter(f"no lie {name!r}: `straddle sim lies` lists them", param_hint="--name") from None
+
+
 @command.command("oracle", short_help="Sign marks of a market.")
 @add_daemon_options
 def oracle(config: Path | None, overrides: dict[str, str], with_parent: bool, print_default: bool) -> int:

@@ -6,8 +6,8 @@ from challenger.board import Status
 from challenger.events import Finalize, Move, PostClaim, Prove, Reopen, Timeout, WithdrawWork
 from challenger.evidence import Alert, AlertCode, Death, Evidence, Judgement, Verdict
 from protocol.keccak import ZERO
+from sim.arena import Party, Villain, World, play
 from sim.villains.lies import LIES
-from tests.challenger.driver import Party, Villain, World, play
 from tests.contracts.world import Commitment
 
 ALICE, CAROL = 0xA11CE, 0xCA401

@@ -6,7 +6,7 @@ from challenger.events import AdvanceStake, Effect, PostClaim, ReadStake, Withdr
 from protocol.history import History
 from protocol.keccak import ZERO
 from protocol.trace import Machine
-from tests.challenger.driver import VILLAIN, Party, World, play
+from sim.arena import VILLAIN, Party, World, play
 from tests.contracts.world import Commitment
 
 ALICE, CAROL = 0xA11CE, 0xCA401

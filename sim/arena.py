@@ -1,4 +1,4 @@
-"""Runs challengers over a court: their machine, their tracer, the real contracts; no clock but the court's, no network."""
+"""Challengers and villains before a court: the daemon's own machine and tracer, the real contracts; no clock but the court's."""
 
 from collections.abc import Sequence
 from typing import Any

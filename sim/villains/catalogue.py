@@ -1,0 +1,35 @@
+"""A trial of each lie."""
+
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+
+from sim.villains.lies import LIES, Lie
+from sim.villains.trial import Verdict, run_trial
+
+
+def select_lies(name: str | None) -> list[Lie]:
+    """All, or one by name. KeyError for an unknown name."""
+    return list(LIES.values()) if name is None else [LIES[name]]
+
+
+def run_villains(name: str | None, out: Path) -> int:
+    """The exit code: 1 if one was not caught. Writes `villains.json`, and tells each as it is decided."""
+    console = Console()
+    verdicts: list[Verdict] = []
+    lies = select_lies(name)
+    for lie in lies:
+        start = time.perf_counter()
+        verdict = run_trial(lie)
+        verdicts.append(verdict)
+        mark = "[green]caught[/]" if verdict.caught else "[red]NOT CAUGHT[/]"
+        took = f"{verdict.txs} txs, {verdict.gas:,} gas, {time.perf_counter() - start:.1f} s"
+        console.print(f"{mark}  {verdict.name}: by {verdict.by} of {verdict.operation} ({took})", highlight=False, soft_wrap=True)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "villains.json").write_text(json.dumps([asdict(verdict) for verdict in verdicts], indent=1) + "\n")
+    caught = sum(verdict.caught for verdict in verdicts)
+    console.print(f"{caught} of {len(verdicts)} caught")
+    return 0 if caught == len(verdicts) else 1
