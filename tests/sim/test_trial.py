@@ -1,0 +1,32 @@
+"""A trial says who was caught, by which step; and it is not fooled."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from protocol.types import Phase
+from sim.villains.catalogue import run_villains
+from sim.villains.lies import LIES
+from sim.villains.trial import run_trial
+
+
+def test_run_villains__all__each_caught_by_its_step(tmp_path: Path) -> None:
+    assert run_villains(None, tmp_path) == 0
+    verdicts = {item["name"]: item for item in json.loads((tmp_path / "villains.json").read_text())}
+    assert verdicts.keys() == LIES.keys()
+    assert all(item["caught"] and item["txs"] >= 7 and item["gas"] > 500_000 for item in verdicts.values())
+    assert (verdicts["overfill"]["by"], verdicts["overfill"]["operation"]) == ("TERMS", "TRADE")
+    assert (verdicts["minted-root"]["by"], verdicts["minted-root"]["operation"]) == ("FETCH", "FETCH")
+
+
+def test_run_villains__unknown_name__is_refused(tmp_path: Path) -> None:
+    with pytest.raises(KeyError):
+        run_villains("no-such-lie", tmp_path)
+
+
+def test_run_trial__refuted_by_another_step__is_not_called_caught() -> None:
+    verdict = run_trial(replace(LIES["overfill"], phase=Phase.WITHDRAW))
+    assert not verdict.caught
+    assert verdict.by == "TERMS"
