@@ -1,7 +1,13 @@
 """Session keys: a second key that an owner lets sign, for some purposes and for some time. Twin: contracts/lib/sessions.vy."""
 
-from protocol.types import Account
+from protocol.codes import Code
+from protocol.machine import Preimages
+from protocol.operations import FLAG_AUTHORITY
+from protocol.rules import Rules
+from protocol.signing import get_signature
+from protocol.types import Account, Globals, Header
 
+OWNER_ONLY = 0  # a scope that no session key has
 EXPIRY_SHIFT = 160
 SCOPE_SHIFT = 200
 ADDRESS_MASK = (1 << EXPIRY_SHIFT) - 1
@@ -20,6 +26,14 @@ def is_authorized(a: Account, signer: int, scope: int, clock: int) -> bool:
     session = a.session
     is_key = signer != 0 and session & ADDRESS_MASK == signer
     return is_key and session >> SCOPE_SHIFT & scope != 0 and clock <= (session >> EXPIRY_SHIFT & EXPIRY_MASK)
+
+
+def check_authority(h: Header, pre: Preimages, g: Globals, a: Account, digest: bytes, scope: int, rules: Rules) -> Code:
+    """Of a row that is signed with `scope`, or, where it is flagged, sent from L1 by the owner. `h` is the header before the row."""
+    if pre.items[0] >> 4 & FLAG_AUTHORITY:
+        return Code.OK if h.authority == a.owner else Code.AUTHORITY
+    signer = rules.kernel.get_signer(digest, get_signature(pre.signatures, h.signature))
+    return Code.OK if is_authorized(a, signer, scope, g.clock) else Code.SIGNATURE
 
 
 def cap_validity(a: Account, signer: int, valid_until: int) -> int:

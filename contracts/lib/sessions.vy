@@ -4,8 +4,12 @@
 @dev Twin of protocol/sessions.py. scope | expiry 40 bits | address 160 bits; 0 without a key.
 """
 
+from . import codes
+from . import signatures
 from . import types
 
+OWNER_ONLY: constant(uint256) = 0  # a scope that no session key has
+FLAG_AUTHORITY: constant(uint256) = 1  # of a row
 TRADE: constant(uint256) = 1
 WITHDRAW: constant(uint256) = 2
 EXPIRY_SHIFT: constant(uint256) = 160
@@ -29,6 +33,26 @@ def _is_authorized(a: types.Account, signer: uint256, scope: uint256, clock: uin
         return signer != 0
     is_key: bool = signer != 0 and a.session & ADDRESS_MASK == signer
     return is_key and (a.session >> SCOPE_SHIFT) & scope != 0 and clock <= (a.session >> EXPIRY_SHIFT) & EXPIRY_MASK
+
+@internal
+@view
+def _check_authority(
+    header: types.Header,
+    tag: uint256,
+    g: types.Globals,
+    a: types.Account,
+    digest: bytes32,
+    scope: uint256,
+    chunk_hashes: DynArray[bytes32, 32],
+    chunk: Bytes[2080],
+) -> uint256:
+    """
+    @notice Of a row that is signed with `scope`, or, where it is flagged, sent from L1 by the owner.
+    """
+    if (tag >> 4) & FLAG_AUTHORITY != 0:
+        return codes.OK if header.authority == a.owner else codes.AUTHORITY
+    signer: uint256 = signatures._signer(digest, chunk_hashes, chunk, header.signature, header.signatures)
+    return codes.OK if self._is_authorized(a, signer, scope, g.clock) else codes.SIGNATURE
 
 @internal
 @pure

@@ -18,6 +18,9 @@ ORDER_TYPE: constant(bytes32) = keccak256(
 )
 CANCEL_TYPE: constant(bytes32) = keccak256("Cancel(uint256 account,uint256 nonce)")
 WITHDRAW_TYPE: constant(bytes32) = keccak256("Withdraw(uint256 account,uint256 amount,uint256 nonce)")
+AUTHORIZE_TYPE: constant(bytes32) = keccak256("Authorize(uint256 account,address key,uint256 scope,uint256 expiry,uint256 nonce)")
+ENTER_TYPE: constant(bytes32) = keccak256("EnterPool(uint256 account,uint256 amount,uint256 nonce)")
+LEAVE_TYPE: constant(bytes32) = keccak256("LeavePool(uint256 account,uint256 shares,uint256 nonce)")
 MARK_TYPE: constant(bytes32) = keccak256("Mark(uint256 underlying,uint256 previous,uint256 time,uint256 index,uint256[] slices)")
 
 @internal
@@ -42,6 +45,23 @@ def _cancel_digest(domain: bytes32, account: uint256, nonce: uint256) -> bytes32
 @pure
 def _withdraw_digest(domain: bytes32, account: uint256, amount: uint256, nonce: uint256) -> bytes32:
     return self._digest(domain, keccak256(abi_encode(WITHDRAW_TYPE, account, amount, nonce)))
+
+@internal
+@pure
+def _authorize_digest(domain: bytes32, account: uint256, key: uint256, scope: uint256, expiry: uint256, nonce: uint256) -> bytes32:
+    """
+    @param key an address, 0 to revoke
+    """
+    return self._digest(domain, keccak256(abi_encode(AUTHORIZE_TYPE, account, key, scope, expiry, nonce)))
+
+@internal
+@pure
+def _pool_digest(domain: bytes32, account: uint256, amount: uint256, nonce: uint256, is_leaving: bool) -> bytes32:
+    """
+    @param amount in 1e-6 USD into the pool, or in shares out of it
+    """
+    kind: bytes32 = LEAVE_TYPE if is_leaving else ENTER_TYPE
+    return self._digest(domain, keccak256(abi_encode(kind, account, amount, nonce)))
 
 @internal
 @pure

@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 """All lies by what they are about, and a trial of each of them."""
 
 import json
@@ -28,31 +27,6 @@ def run_villains(only: str | None, name: str | None, out: Path) -> int:
     console = Console()
     verdicts: list[Verdict] = []
     lies = select_lies(only, name)
-=======
-"""A trial of each lie."""
-
-import json
-import time
-from dataclasses import asdict
-from pathlib import Path
-
-from rich.console import Console
-
-from sim.villains.lies import LIES, Lie
-from sim.villains.trial import Verdict, run_trial
-
-
-def select_lies(name: str | None) -> list[Lie]:
-    """All, or one by name. KeyError for an unknown name."""
-    return list(LIES.values()) if name is None else [LIES[name]]
-
-
-def run_villains(name: str | None, out: Path) -> int:
-    """The exit code: 1 if one was not caught. Writes `villains.json`, and tells each as it is decided."""
-    console = Console()
-    verdicts: list[Verdict] = []
-    lies = select_lies(name)
->>>>>>> main
     for lie in lies:
         start = time.perf_counter()
         verdict = run_trial(lie)

@@ -61,8 +61,4 @@ def find_divergence(world: World) -> tuple[Phase, str]:
         low, high = (middle, high) if world.truth.get_leaf(middle) == world.false.get_leaf(middle) else (low, middle)
     machine = world.truth.get_machine(low)
     phase, items = Phase(machine.header.phase), machine.preimages.items
-<<<<<<< HEAD
-    return phase, Kind(items[0] & 15).name if items else phase.name
-=======
     return phase, Kind(items[0] & 15).name if phase > Phase.FETCH and items else phase.name
->>>>>>> main

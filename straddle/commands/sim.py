@@ -57,16 +57,10 @@ def lies() -> None:
 
 
 @command.command("villains", short_help="Try every villain against an honest challenger.")
-<<<<<<< HEAD
 @click.option("--only", type=click.Choice(["path", "exchange"]), help="Lies about the whole path, or about the exchange's rules.")
 @click.option("--name", metavar="NAME", help="One of them; `straddle sim lies` lists them.")
 @click.option("--out", default=".out", show_default=True, type=click.Path(path_type=Path), help="Folder of villains.json.")
 def villains(only: str | None, name: str | None, out: Path) -> int:
-=======
-@click.option("--name", metavar="NAME", help="One of them; `straddle sim lies` lists them.")
-@click.option("--out", default=".out", show_default=True, type=click.Path(path_type=Path), help="Folder of villains.json.")
-def villains(name: str | None, out: Path) -> int:
->>>>>>> main
     """Try every villain against an honest challenger.
 
     Each posts an epoch, claims its lie about it first, and defends it as well as a liar can. The challenger's own machine plays against the
@@ -76,11 +70,7 @@ def villains(name: str | None, out: Path) -> int:
     from sim.villains.catalogue import run_villains
 
     try:
-<<<<<<< HEAD
         return run_villains(only, name, out)
-=======
-        return run_villains(name, out)
->>>>>>> main
     except KeyError:
         raise click.BadParameter(f"no lie {name!r}: `straddle sim lies` lists them", param_hint="--name") from None
 

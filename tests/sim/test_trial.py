@@ -13,7 +13,7 @@ from sim.villains.trial import run_trial
 
 
 def test_run_villains__all__each_caught_by_its_step(tmp_path: Path) -> None:
-    assert run_villains(None, tmp_path) == 0
+    assert run_villains("path", None, tmp_path) == 0
     verdicts = {item["name"]: item for item in json.loads((tmp_path / "villains.json").read_text())}
     assert verdicts.keys() == LIES.keys()
     assert all(item["caught"] and item["txs"] >= 7 and item["gas"] > 500_000 for item in verdicts.values())
@@ -23,7 +23,7 @@ def test_run_villains__all__each_caught_by_its_step(tmp_path: Path) -> None:
 
 def test_run_villains__unknown_name__is_refused(tmp_path: Path) -> None:
     with pytest.raises(KeyError):
-        run_villains("no-such-lie", tmp_path)
+        run_villains(None, "no-such-lie", tmp_path)
 
 
 def test_run_trial__refuted_by_another_step__is_not_called_caught() -> None:
