@@ -1,6 +1,6 @@
 # pragma version ~=0.4.3
 """
-@title What every step shares: phases, the next source, the clock
+@title What every step shares: phases, the modes of a scan, the next source, the clock
 @dev Twin of protocol/machine.py.
 """
 
@@ -32,6 +32,16 @@ POOL: constant(uint256) = 22
 SHUTDOWN: constant(uint256) = 23
 TAKEOVER: constant(uint256) = 24
 DELEVERAGE: constant(uint256) = 25
+
+# What a SCAN step does to the account that it visits.
+MODE_FLAG: constant(uint256) = 0
+MODE_REQUEST: constant(uint256) = 1
+MODE_SETTLE_TALLY: constant(uint256) = 2
+MODE_SETTLE_PAY: constant(uint256) = 3
+MODE_SHUTDOWN_TALLY: constant(uint256) = 4
+MODE_SHUTDOWN_PAY: constant(uint256) = 5
+MODE_ADL_TALLY: constant(uint256) = 6
+MODE_ADL_CUT: constant(uint256) = 7
 
 @internal
 @pure
@@ -68,6 +78,17 @@ def _next_row(header: types.Header) -> types.Header:
     h: types.Header = header
     h.phase = FETCH
     h.scratch = empty(bytes32)
+    return h
+
+@internal
+@pure
+def _open_scan(header: types.Header, sweep: types.Sweep) -> types.Header:
+    """
+    @notice The next step visits what the sweep's cursor says.
+    """
+    h: types.Header = header
+    h.phase = SCAN
+    h.scratch = types._sweep_hash(sweep)
     return h
 
 @internal

@@ -208,7 +208,9 @@ def _slot_leaf(nonce: uint256, body: bytes32) -> bytes32:
     """
     @notice Of an order slot: the nonce stands apart, so that whoever writes over it need not know what was there. Zero if never used.
     """
-    return keccak256(abi_encode(nonce, body)) if nonce != 0 else empty(bytes32)
+    if nonce == 0:
+        return empty(bytes32)
+    return keccak256(abi_encode(nonce, body))
 
 @internal
 @pure
