@@ -12,12 +12,12 @@ from node.errors import NodeCode, NodeError
 from protocol.codec.frames import Batch, Frame, Message
 from protocol.params import Params
 from protocol.state import State
-from protocol.types import Account, Globals, Market, Order, Record, Slice
+from protocol.types import Account, Globals, Market, Order, Page, Record, Slice, TwoWay
 from sequencer import events
 from sequencer.events import BatchLanded, Event, MessagesQueued
 
-BIG = 1  # extension: an integer above 64 bits
-VERSION = 1
+BIG = 1  # extension: an integer above 64 bits, signed: shares on their way out of the pool are a negative request
+VERSION = 2
 KINDS: tuple[Any, ...] = (
     events.OrderReceived,
     events.RowReceived,
@@ -35,15 +35,15 @@ FIELDS = {kind: tuple(kind.__dataclass_fields__) for kind in KINDS}
 
 @lru_cache(maxsize=1 << 12)  # the same series and owners come again and again
 def _encode_big(value: object) -> msgpack.ExtType:
-    if isinstance(value, int) and value >= 0:
-        return msgpack.ExtType(BIG, value.to_bytes((value.bit_length() + 7) >> 3, "big"))
+    if isinstance(value, int):
+        return msgpack.ExtType(BIG, value.to_bytes((value.bit_length() >> 3) + 1, "big", signed=True))
     raise TypeError(f"cannot encode {type(value).__name__}")
 
 
 def _decode_big(code: int, data: bytes) -> int:
     if code != BIG:
         raise ValueError(f"unknown extension {code}")
-    return int.from_bytes(data, "big")
+    return int.from_bytes(data, "big", signed=True)
 
 
 _packer = msgpack.Packer(default=_encode_big, use_bin_type=True)  # one for all: it empties itself after each value, and on errors
@@ -92,9 +92,9 @@ def dump_state(state: State) -> tuple[Any, ...]:
     """All that the rules see. Its root stands beside it, so that a rebuilt state is checked."""
     return (
         tuple(state.globals),
-        tuple((market.index_price, market.mark_time, tuple(map(tuple, market.slices))) for market in state.markets),
+        tuple(map(tuple, state.markets)),
         tuple((index, *account) for index, account in state.accounts.items()),
-        tuple((index, slot, *order) for index, slots in state.orders.items() for slot, order in slots.items()),
+        tuple((index, slot, isinstance(entry, Page), *entry) for index, slots in state.orders.items() for slot, entry in slots.items()),
         tuple(state.words.items()),
         tuple(state.outbox),
         state.get_root(),
@@ -103,15 +103,18 @@ def dump_state(state: State) -> tuple[Any, ...]:
 
 def load_state(fields: Any, params: Params) -> State:
     """Raises `NodeError` unless the state has the root that was written down."""
-    head, markets, accounts, orders, words, outbox, root = fields
+    head, markets, accounts, slots, words, outbox, root = fields
     state = State(params)
     state.put_globals(Globals(*head))
-    first, second = (Market(index, time, tuple(Slice(*item) for item in slices)) for index, time, slices in markets)
+    first, second = (_load_market(market) for market in markets)
     state.put_markets((first, second))
     for index, *account in accounts:
         state.put_account(index, Account(*account))
-    for index, slot, *order in orders:
-        state.put_order(index, slot, Order(*order))
+    for index, slot, is_page, *entry in slots:
+        if is_page:
+            state.put_page(index, slot, _load_page(entry))
+        else:
+            state.put_order(index, slot, Order(*entry))
     for index, word in words:
         state.put_word(index, word)
     for at, (owner, amount) in enumerate(outbox):
@@ -119,3 +122,13 @@ def load_state(fields: Any, params: Params) -> State:
     if state.get_root() != root:
         raise NodeError(NodeCode.STORE_CORRUPT, "the snapshot's state has another root than was written down")
     return state
+
+
+def _load_market(fields: Any) -> Market:
+    index_price, mark_time, slices, *breaker = fields
+    return Market(index_price, mark_time, tuple(Slice(*item) for item in slices), *breaker)
+
+
+def _load_page(fields: Any) -> Page:
+    *head, quotes = fields
+    return Page(*head, tuple(TwoWay(*quote) for quote in quotes))

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from node.errors import NodeCode, NodeError
 from protocol.codec.frames import Batch, Frame, Message, compute_record
 from protocol.rules import Rules
 from protocol.types import Record
@@ -41,8 +42,10 @@ def _dump_open(machine: Machine) -> tuple[Any, ...]:
 
 def load_machine(record: bytes, rules: Rules, settings: Settings) -> Machine:
     """Raises `NodeError` for a record of another version or a state that has another root."""
-    version, head, counts, state, chain, opened, orders, queue, floors, tail = decode(record)
-    assert version == VERSION, "the store's version guards this"
+    version, *fields = decode(record)
+    if version != VERSION:
+        raise NodeError(NodeCode.STORE_VERSION, f"a snapshot of version {version}, this program reads {VERSION}")
+    head, counts, state, chain, opened, orders, queue, floors, tail = fields
     base = Base(load_state(state, rules.params), *counts)
     machine = Machine(rules, settings, base.state.copy())
     machine.base = base
