@@ -26,7 +26,10 @@ def get_quote(series: int, markets: Sequence[Market]) -> Quote | None:
 
 
 class SideRisk(NamedTuple):
-    """What a trade does to one account: margin before and after, whether what it then holds is bounded, and in which underlyings."""
+    """What a trade does to one account: margin before and after, whether what it then holds is bounded, and in which underlyings.
+
+    Where it is not bounded, margin after and underlyings mean nothing.
+    """
 
     before: Margin
     after: Margin
@@ -44,7 +47,7 @@ class Kernel(Protocol):
 
     def compute_margin(self, cash: int, positions: Sequence[Position], markets: Sequence[Market]) -> Margin: ...
 
-    def compute_side(self, index: int, before: Account, after: Account, series: int, markets: Sequence[Market]) -> SideRisk: ...
+    def compute_side(self, index: int, before: Account, after: Account, legs: Sequence[int], markets: Sequence[Market]) -> SideRisk: ...
 
 
 class ReferenceKernel:
@@ -54,9 +57,9 @@ class ReferenceKernel:
     get_quote = staticmethod(get_quote)
     compute_margin = staticmethod(compute_margin)
 
-    def compute_side(self, index: int, before: Account, after: Account, series: int, markets: Sequence[Market]) -> SideRisk:
-        """`series` is the one that is traded: nothing else differs between the two."""
-        del index, series
+    def compute_side(self, index: int, before: Account, after: Account, legs: Sequence[int], markets: Sequence[Market]) -> SideRisk:
+        """`legs` are what is traded, packed: nothing else differs between the two."""
+        del index, legs
         return SideRisk(
             self.compute_margin(before.cash, before.positions, markets),
             self.compute_margin(after.cash, after.positions, markets),

@@ -4,7 +4,7 @@ Per account and underlying the 16 scenario sums, the value at the marks and the 
 adds a multiple of its series' row. Rows of all series that were seen are repriced in one vectorized call when the markets change.
 
 A row is one integer, sum of number[i] * 2**(64 i), so that adding rows and multiplying them by lots is one operation each. Numbers are
-signed and inside int64 (`margin` says why; an order's lots are below 2**20, so that holds for a trade that will be refused, too).
+signed and inside int64 (`margin` says why), as what is out of bounds is never added up.
 """
 
 from bisect import bisect_left
@@ -96,16 +96,23 @@ class FastKernel:
             self._see(markets)
         return self._summarize(tuple(positions)).compute_margin(cash)
 
-    def compute_side(self, index: int, before: Account, after: Account, series: int, markets: Sequence[Market]) -> SideRisk:
+    def compute_side(self, index: int, before: Account, after: Account, legs: Sequence[int], markets: Sequence[Market]) -> SideRisk:
         """The remembered row of the account plus what the trade adds to it."""
         if markets is not self._markets:
             self._see(markets)
         summary = self._get_summary(index, before.positions)
-        new = get_lots(after.positions, series)
-        then = self._shift(summary, after.positions, series, new)
+        margin = summary.compute_margin(before.cash)
+        changes = [(leg >> 32, get_lots(before.positions, leg >> 32), get_lots(after.positions, leg >> 32)) for leg in legs]
+        size = summary.size
+        for _, old, new in changes:
+            size += abs(new) - abs(old)
+            if not -MAX_LOTS <= new <= MAX_LOTS:
+                return SideRisk(margin, margin, False, ())
+        if len(after.positions) > MAX_POSITIONS or size > MAX_ACCOUNT_LOTS:
+            return SideRisk(margin, margin, False, ())
+        then = self._shift(summary, after.positions, changes, size)
         self._summaries[index] = (then, summary)
-        is_bounded = len(then.positions) <= MAX_POSITIONS and then.size <= MAX_ACCOUNT_LOTS and -MAX_LOTS <= new <= MAX_LOTS
-        return SideRisk(summary.compute_margin(before.cash), then.compute_margin(after.cash), is_bounded, then.parts)
+        return SideRisk(margin, then.compute_margin(after.cash), True, then.parts)
 
     def _see(self, markets: Sequence[Market]) -> None:
         """New markets: reprices every listed series that was seen, in one call."""
@@ -158,18 +165,22 @@ class FastKernel:
         total = _pack_row((np.array(held, dtype=np.int64) @ self._table.values[index])[:WIDTH]) if held else 0
         return total + sum(lots * self._get_rows(series)[lots < 0] for series, lots in positions if series not in known)
 
-    def _shift(self, summary: _Summary, positions: tuple[Position, ...], series: int, new: int) -> _Summary:
-        """After a trade that leaves `new` lots of `series`: only one underlying's part is another."""
-        old = get_lots(summary.positions, series)
-        of = series >> UNDERLYING_SHIFT
-        part = summary.parts.get(of, NO_PART)
-        rows = self._get_rows(series)
-        shifted = _build_part(part.row + new * rows[new < 0] - old * rows[old < 0], part.held + (new != 0) - (old != 0))
-        parts = {**summary.parts, of: shifted}
-        if not shifted.held:
-            del parts[of]
-        value = summary.value + shifted.value - part.value
-        maintenance = summary.maintenance + shifted.need - part.need
-        shorts = summary.shorts + (new < 0) - (old < 0)
-        size = summary.size + abs(new) - abs(old)
+    def _shift(self, summary: _Summary, positions: tuple[Position, ...], changes: Sequence[tuple[int, int, int]], size: int) -> _Summary:
+        """After a trade that leaves other lots of some series (series, before, after): only their underlyings' parts are others."""
+        _, parts, value, maintenance, _, shorts, _ = summary
+        parts = dict(parts)
+        moved: dict[int, tuple[Row, int]] = {}  # rows are added up first: only their sum is sure to be in bounds
+        for series, old, new in changes:
+            of = series >> UNDERLYING_SHIFT
+            row, held = moved.get(of, (0, 0))
+            rows = self._get_rows(series)
+            moved[of] = row + new * rows[new < 0] - old * rows[old < 0], held + (new != 0) - (old != 0)
+            shorts += (new < 0) - (old < 0)
+        for of, (row, held) in moved.items():
+            part = parts.pop(of, NO_PART)
+            shifted = _build_part(part.row + row, part.held + held)
+            if shifted.held:
+                parts[of] = shifted
+            value += shifted.value - part.value
+            maintenance += shifted.need - part.need
         return _Summary(positions, parts, value, maintenance, compute_initial(maintenance, shorts > 0), shorts, size)
