@@ -152,6 +152,7 @@ MINIMAL = replace(
     steps_per_second=50,
     steps_cap=2_000,
     pool_slots=4,
+    halt_s=10,
     settle_first_s=120,
     settle_last_s=240,
 )

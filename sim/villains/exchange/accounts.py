@@ -102,9 +102,23 @@ def _richer(shown: tuple[Any, int]) -> dict[str, Any]:
 
 
 _LIES = (
-    make_lie("undying-session", "A session key signs after its time.", Phase.ORDER, see(order.step, account=_with_key(SCOPE_TRADE)), _expired_key),
-    make_lie("revenant-session", "A session key signs after it was revoked.", Phase.ORDER, see(order.step, account=_with_key(SCOPE_TRADE)), _revoked_key),
-    make_lie("self-appointed-key", "Anybody appoints the session key of any account.", Phase.AUTHORIZE, trust(authorize.step, _sign_by_owner), _self_appointed),
+    make_lie(
+        "undying-session", "A session key signs after its time.", Phase.ORDER, see(order.step, account=_with_key(SCOPE_TRADE)), _expired_key
+    ),
+    make_lie(
+        "revenant-session",
+        "A session key signs after it was revoked.",
+        Phase.ORDER,
+        see(order.step, account=_with_key(SCOPE_TRADE)),
+        _revoked_key,
+    ),
+    make_lie(
+        "self-appointed-key",
+        "Anybody appoints the session key of any account.",
+        Phase.AUTHORIZE,
+        trust(authorize.step, _sign_by_owner),
+        _self_appointed,
+    ),
     make_lie(
         "overreaching-key",
         "A key that may only trade withdraws.",
@@ -112,8 +126,21 @@ _LIES = (
         see(withdraw.step, account=_with_key(SCOPE_TRADE | SCOPE_WITHDRAW)),
         _overreach,
     ),
-    make_lie("unsettled-withdrawal", "Cash leaves before an expired position has settled.", Phase.WITHDRAW, see(withdraw.step, globals=lambda _: {"clock": 0}), _unsettled, life_s=45),
-    make_lie("diluted-pool", "Whoever enters the pool gets ten times the shares.", Phase.SCAN, see(scan.step, globals=lambda shown: {"pool": shown[0].pool // 10} if shown[0].shares else {}), _enter),
+    make_lie(
+        "unsettled-withdrawal",
+        "Cash leaves before an expired position has settled.",
+        Phase.WITHDRAW,
+        see(withdraw.step, globals=lambda _: {"clock": 0}),
+        _unsettled,
+        life_s=45,
+    ),
+    make_lie(
+        "diluted-pool",
+        "Whoever enters the pool gets ten times the shares.",
+        Phase.SCAN,
+        see(scan.step, globals=lambda shown: {"pool": shown[0].pool // 10} if shown[0].shares else {}),
+        _enter,
+    ),
     make_lie("impatient-provider", "A request to enter the pool does not wait.", Phase.SCAN, believe(scan.step, pool_delay_s=0), _hurry),
     make_lie("phantom-provider", "Cash that is not there enters the pool.", Phase.POOL, see(pool.step, account=_richer), _overask),
 )

@@ -11,7 +11,19 @@ from protocol.params import Fees
 from protocol.rules import Rules
 from protocol.state import View
 from protocol.steps import commit, margin, mark, sheet, terms
-from protocol.types import FILL_OR_KILL, LOTS_PER_UNIT, POST_ONLY, REDUCE_ONLY, Header, Market, Page, Phase, Trade, TwoWay, compute_trade_hash
+from protocol.types import (
+    FILL_OR_KILL,
+    LOTS_PER_UNIT,
+    POST_ONLY,
+    REDUCE_ONLY,
+    Header,
+    Market,
+    Page,
+    Phase,
+    Trade,
+    TwoWay,
+    compute_trade_hash,
+)
 from sim.villains.disguise import believe, mistake_trade, see, trust
 from sim.villains.exchange.making import make_lie
 from sim.villains.exchange.scene import Scene
@@ -193,7 +205,13 @@ def _sign_sheet(pre: Preimages, view: View, rules: Rules) -> list[int]:
 
 
 _LIES = (
-    make_lie("ignored-limit", "A buyer pays more than the limit it signed.", Phase.TERMS, see(terms.step, order=_of_taker(price=HIGHEST)), _low_limit),
+    make_lie(
+        "ignored-limit",
+        "A buyer pays more than the limit it signed.",
+        Phase.TERMS,
+        see(terms.step, order=_of_taker(price=HIGHEST)),
+        _low_limit,
+    ),
     make_lie(
         "revived-order",
         "An order that was cancelled trades.",
@@ -211,14 +229,28 @@ _LIES = (
         others=(Phase.MAKER,),
     ),
     make_lie(
-        "partial-fill-or-kill", "A fill-or-kill order fills in part.", Phase.TERMS, see(terms.step, order=_of_taker(flags=0)), _flagged(FILL_OR_KILL, 20)
+        "partial-fill-or-kill",
+        "A fill-or-kill order fills in part.",
+        Phase.TERMS,
+        see(terms.step, order=_of_taker(flags=0)),
+        _flagged(FILL_OR_KILL, 20),
     ),
-    make_lie("exceeded-fee-cap", "A taker pays more fees than it signed.", Phase.TERMS, see(terms.step, order=_of_taker(fee_cap=HIGHEST)), _stingy),
-    make_lie("wash-trade", (_wash.__doc__ or ""), Phase.TERMS, _wash, _same_account),
     make_lie(
-        "waived-fee", "Nobody pays fees.", Phase.TERMS, believe(terms.step, fees=(Fees(0, 0, 0), Fees(0, 0, 0))), _plain
+        "exceeded-fee-cap",
+        "A taker pays more fees than it signed.",
+        Phase.TERMS,
+        see(terms.step, order=_of_taker(fee_cap=HIGHEST)),
+        _stingy,
     ),
-    make_lie("lopsided-combo", "Only the first leg of a combination moves.", Phase.COMMIT, mistake_trade(commit.step, lambda t: {"legs": t.legs[:1]}), _spread),
+    make_lie("wash-trade", (_wash.__doc__ or ""), Phase.TERMS, _wash, _same_account),
+    make_lie("waived-fee", "Nobody pays fees.", Phase.TERMS, believe(terms.step, fees=(Fees(0, 0, 0), Fees(0, 0, 0))), _plain),
+    make_lie(
+        "lopsided-combo",
+        "Only the first leg of a combination moves.",
+        Phase.COMMIT,
+        mistake_trade(commit.step, lambda t: {"legs": t.legs[:1]}),
+        _spread,
+    ),
     make_lie("forged-sheet", "Any sheet of quotes is signed by its account.", Phase.SHEET, trust(sheet.step, _sign_sheet), _forged_sheet),
     make_lie(
         "stale-sheet",
@@ -230,8 +262,24 @@ _LIES = (
     make_lie("bottomless-page", "A page of quotes fills without end.", Phase.TERMS, see(terms.step, page=_empty), _full_page),
     make_lie("off-market-price", _ignore_band.__doc__ or "", Phase.TERMS, _ignore_band, _far),
     make_lie("deaf-breaker", "No move of the index halts a market.", Phase.MARK, believe(mark.step, halt_move_ppm=10**9), _halt),
-    make_lie("ignored-halt", "Positions are opened in a halted market.", Phase.MAKER, see(margin.step, market=lambda _: {"halted_until": 0}), _halt, others=(Phase.TAKER,)),
-    make_lie("stale-mark", "A risky trade against an old mark.", Phase.MAKER, believe(margin.step, mark_max_age_s=10**6), _stale, others=(Phase.TAKER,)),
-    make_lie("late-trade", "An expired series trades.", Phase.TERMS, see(terms.step, globals=lambda _: {"clock": 0}), _after_expiry, life_s=45),
+    make_lie(
+        "ignored-halt",
+        "Positions are opened in a halted market.",
+        Phase.MAKER,
+        see(margin.step, market=lambda _: {"halted_until": 0}),
+        _halt,
+        others=(Phase.TAKER,),
+    ),
+    make_lie(
+        "stale-mark",
+        "A risky trade against an old mark.",
+        Phase.MAKER,
+        believe(margin.step, mark_max_age_s=10**6),
+        _stale,
+        others=(Phase.TAKER,),
+    ),
+    make_lie(
+        "late-trade", "An expired series trades.", Phase.TERMS, see(terms.step, globals=lambda _: {"clock": 0}), _after_expiry, life_s=45
+    ),
 )
 ORDER_LIES = {lie.name: lie for lie in _LIES}

@@ -23,7 +23,9 @@ class Scene:
     """Trader `i` holds account `i`. Time passes by `tick`; all that is said between two ticks is one frame. At most ten minutes in all: a
     batch may not begin earlier."""
 
-    def __init__(self, params: Params, domain: bytes | None, money: Sequence[int] = (RICH, RICH, RICH, RICH), life_s: int | None = None) -> None:
+    def __init__(
+        self, params: Params, domain: bytes | None, money: Sequence[int] = (RICH, RICH, RICH, RICH), life_s: int | None = None
+    ) -> None:
         self.scribe = Scribe(params, START, len(money), domain)
         self.expiry = EXPIRY if life_s is None else START + life_s
         self.forward = FORWARD

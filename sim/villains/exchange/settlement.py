@@ -2,14 +2,15 @@
 
 from typing import Any
 
+from protocol.codes import Code
 from protocol.machine import Preimages
 from protocol.operations import build_settle, build_shutdown
 from protocol.rules import Rules
 from protocol.state import View
 from protocol.steps import fetch, scan, settle, shutdown
-from protocol.types import INBOX_AUTHORITY, Mode, Phase, Sweep
+from protocol.types import INBOX_AUTHORITY, Header, Mode, Phase, Sweep
 from sim.baits import USD
-from sim.scribe import make_key, sign
+from sim.scribe import make_key
 from sim.villains.disguise import believe, mistake_sweep, see, trust
 from sim.villains.exchange.making import make_lie
 from sim.villains.exchange.scene import Scene
@@ -19,7 +20,6 @@ STRIKE = 85_000
 LIFE_S = 60
 PRICE = 91_000 * USD
 RICH, POOR = 1_000_000 * USD, 30_000 * USD
-LOOT = 10**12
 
 
 # -- what happens
@@ -75,6 +75,13 @@ def _hasty(scene: Scene) -> None:
     _close(scene, 10)
 
 
+def _frozen(scene: Scene) -> None:
+    """A trade after the freeze."""
+    scene.close_batch()
+    scene.scribe.send(INBOX_AUTHORITY, [build_shutdown()])
+    scene.trade(SELLER, BUYER, scene.call(STRIKE), 100)
+
+
 def _usurped(scene: Scene) -> None:
     """A trader shuts the exchange down."""
     scene.scribe.shutdown()
@@ -87,6 +94,12 @@ def _sign_by_oracles(pre: Preimages, view: View, rules: Rules) -> tuple[int, ...
     return rules.oracles
 
 
+def _command(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, Code]:
+    """Anybody may shut the exchange down."""
+    after, code = shutdown.step(h._replace(authority=INBOX_AUTHORITY), view, pre, rules)
+    return after._replace(authority=h.authority), code
+
+
 def _cheaper(sweep: Sweep) -> dict[str, Any]:
     return {"price": sweep.price - 1_000 * USD} if sweep.mode in (Mode.SETTLE_TALLY, Mode.SETTLE_PAY) else {}
 
@@ -96,9 +109,43 @@ def _lossless(sweep: Sweep) -> dict[str, Any]:
 
 
 _LIES = (
-    make_lie("forged-settlement", "Any settlement price is signed by the oracles.", Phase.SETTLE, trust(settle.step, _sign_by_oracles), _forged, life_s=LIFE_S),
-    make_lie("premature-fallback", "A settlement without signatures does not wait.", Phase.SETTLE, believe(settle.step, settle_first_s=0), _fallback, life_s=LIFE_S),
-    make_lie("underpaid-settlement", "Positions settle a thousand dollars lower than the oracles said.", Phase.SCAN, mistake_sweep(scan.step, _cheaper), _settled, life_s=LIFE_S),
-    make_lie("unshared-loss", "Winners are paid what nobody can pay.", Phase.SCAN, mistake_sweep(scan.step, _lossless), _bankrupt, money=(POOR, RICH), life_s=LIFE_S),
+    make_lie(
+        "forged-settlement",
+        "Any settlement price is signed by the oracles.",
+        Phase.SETTLE,
+        trust(settle.step, _sign_by_oracles),
+        _forged,
+        life_s=LIFE_S,
+    ),
+    make_lie(
+        "premature-fallback",
+        "A settlement without signatures does not wait.",
+        Phase.SETTLE,
+        believe(settle.step, settle_first_s=0),
+        _fallback,
+        life_s=LIFE_S,
+    ),
+    make_lie(
+        "underpaid-settlement",
+        "Positions settle a thousand dollars lower than the oracles said.",
+        Phase.SCAN,
+        mistake_sweep(scan.step, _cheaper),
+        _settled,
+        life_s=LIFE_S,
+    ),
+    make_lie(
+        "unshared-loss",
+        "Winners are paid what nobody can pay.",
+        Phase.SCAN,
+        mistake_sweep(scan.step, _lossless),
+        _bankrupt,
+        money=(POOR, RICH),
+        life_s=LIFE_S,
+    ),
+    make_lie("usurped-shutdown", _command.__doc__ or "", Phase.SHUTDOWN, _command, _usurped),
+    make_lie("hasty-closing", "The end does not wait for a day.", Phase.SHUTDOWN, believe(shutdown.step, shutdown_s=0), _hasty),
+    make_lie(
+        "unfrozen-exchange", "Orders go on after the freeze.", Phase.FETCH, see(fetch.step, globals=lambda _: {"shutdown": 0}), _frozen
+    ),
 )
 SETTLEMENT_LIES = {lie.name: lie for lie in _LIES}
