@@ -4,9 +4,14 @@ The leap applies rows as a sequencer's would be, all of them signed. After each 
 be flagged; the report counts who was liquidated by whom, and what nobody could pay.
 """
 
+import json
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
 
 from protocol.codes import Code
 from protocol.fixed_point import div_down
@@ -16,7 +21,7 @@ from protocol.params import MAINNET, Params
 from protocol.series import decode_series
 from protocol.state import State
 from protocol.types import LOTS_PER_UNIT, Account, Market, is_risky
-from sim.crash.paths import Instant
+from sim.crash.paths import Instant, read_bars_path, read_minutes_path, read_quotes_path
 from sim.crash.people import BIDDERS, MAKERS, PROVIDERS, SPECIAL, Deal, make_cash, make_deals
 from sim.scribe import Scribe
 
@@ -24,6 +29,13 @@ BID_AGE = 5  # marks after the flag at which bidders find the discount worth it
 BIDS_A_MARK = 25
 ENTRY = 1_500_000_000_000  # of each provider, 1e-6 USD
 NO_LIMIT = (1 << 60) - 1
+
+
+PATHS: tuple[tuple[str, str, Callable[[Path], Iterable[Instant]]], ...] = (
+    ("BTC options, 2020-12-01", "deribit_btc_atm_quotes_20201201.csv.gz", read_quotes_path),
+    ("BTC and ETH, 2019-06-25 to 28", "spot_1m_btc_eth_20190625_28.csv.gz", read_minutes_path),
+    ("ETH, 2020-03-12", "spot_10m_eth_crash_20200312_20210111_20210519.csv", partial(read_bars_path, day="2020-03-12")),
+)
 
 
 class Broken(AssertionError):
@@ -49,6 +61,14 @@ class Report:
     bad_debt: float = 0.0
     refused: dict[str, int] = field(default_factory=dict)
     invariants: str = "held after every mark: cash conserved, series sum to zero, flagged exactly whom they must, in index order"
+
+    def describe(self) -> str:
+        """One line."""
+        return (
+            f"{self.path}: {self.accounts} accounts, {self.marks} marks, {self.halts} halts; {self.flagged} flagged, {self.unflagged} recovered, "
+            f"{self.auctions} auctions, {self.taken_by_bidders} bids, {self.taken_by_pool} taken by the pool, {self.deleveraged} deleveraged; "
+            f"pool {self.pool:,.0f}, fund {self.fund:,.0f}, bad debt {self.bad_debt:,.0f} USD; {self.invariants}"
+        )
 
 
 class Crash:
@@ -205,6 +225,23 @@ class Crash:
         return self.report
 
 
-def to_json(reports: Iterable[Report]) -> list[dict[str, object]]:
-    """As `crash.json` has them."""
-    return [asdict(report) for report in reports]
+def run_crashes(folder: Path, accounts: int, seed: int, out: Path) -> int:
+    """Each recorded crash whose file is there; the exit code. Writes `crash.json`."""
+    console = Console()
+    reports: list[Report] = []
+    broken = False
+    for name, file, read in PATHS:
+        if not (folder / file).exists():
+            console.print(f"{name}: no {file}", highlight=False)
+            continue
+        crash = Crash(name, accounts, seed)
+        try:
+            crash.run(read(folder / file))
+        except Broken as error:
+            crash.report.invariants = f"BROKEN: {error}"
+            broken = True
+        reports.append(crash.report)
+        console.print(crash.report.describe(), highlight=False, soft_wrap=True)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "crash.json").write_text(json.dumps([asdict(report) for report in reports], indent=1) + "\n")
+    return 1 if broken or not reports else 0

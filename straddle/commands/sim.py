@@ -75,6 +75,23 @@ def villains(only: str | None, name: str | None, out: Path) -> int:
         raise click.BadParameter(f"no lie {name!r}: `straddle sim lies` lists them", param_hint="--name") from None
 
 
+@command.command("crash", short_help="Run the rules through a recorded crash.")
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--accounts", default=500, show_default=True, type=click.IntRange(50, 5_000), help="How many people are in it.")
+@click.option("--seed", default=1, show_default=True, type=click.IntRange(0), help="Of what they hold.")
+@click.option("--out", default=".out", show_default=True, type=click.Path(path_type=Path), help="Folder of crash.json.")
+def crash(folder: Path, accounts: int, seed: int, out: Path) -> int:
+    """Run the rules through the recorded crashes in FOLDER: option quotes of 2020-12-01, minutes of 2019-06, ETH on 2020-03-12.
+
+    Hundreds of accounts have sold options. After every mark an independent pass says who must have been flagged, in index order; cash and
+    positions must add up to the unit. `crash.json` says who was flagged, who took what over, and what nobody could pay. The exit code is 1 if
+    a rule did not hold.
+    """
+    from sim.crash.run import run_crashes
+
+    return run_crashes(folder, accounts, seed, out)
+
+
 @command.command("oracle", short_help="Sign marks of a market.")
 @add_daemon_options
 def oracle(config: Path | None, overrides: dict[str, str], with_parent: bool, print_default: bool) -> int:
