@@ -12,7 +12,7 @@ from protocol.keccak import ZERO
 from protocol.params import Params
 from protocol.rules import Rules
 from protocol.state import View
-from protocol.types import VAULT_AUTHORITY, Globals, Header, Phase, Sweep, Trade, compute_record_hash, compute_sweep_hash
+from protocol.types import INBOX_AUTHORITY, VAULT_AUTHORITY, Globals, Header, Phase, Sweep, Trade, compute_record_hash, compute_sweep_hash
 
 MAX_GAP = 1 << 40
 
@@ -68,9 +68,10 @@ def is_admitted(authority: int, allowance: int, params: Params) -> bool:
     """Whether the next row of a source runs, so that an epoch's run always fits its history commitment.
 
     Frames need allowance. What L1 forces runs on, into a reserve as large as the cap: a sequencer that has spent the allowance cannot keep
-    it out. Deposits run always: L1 has the money already, and each is a message of its own with one row.
+    it out. Deposits run always: L1 has the money already, and each is a message of its own with one row. So does the shutdown: it has one
+    row too, and is sent once only.
     """
-    if authority == VAULT_AUTHORITY:
+    if authority in (VAULT_AUTHORITY, INBOX_AUTHORITY):
         return True
     return allowance > (0 if authority == 0 else -params.steps_cap)
 

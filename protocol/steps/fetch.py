@@ -4,7 +4,7 @@ from protocol.codec.rows import decode_row
 from protocol.codes import Code
 from protocol.keccak import compute_array_hash
 from protocol.machine import Preimages, is_admitted, next_source
-from protocol.operations import get_layout
+from protocol.operations import count_signatures, get_layout
 from protocol.rules import Rules
 from protocol.state import View
 from protocol.types import Header
@@ -19,7 +19,7 @@ def get_inputs(h: Header, pre: Preimages, rules: Rules) -> tuple[object, ...]:
 
 
 def step(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, Code]:
-    """Admits a row while its source has steps left; a broken one drops the rest."""
+    """Admits a row while its source has steps left; a broken one drops the rest. A frozen one still takes its signatures."""
     # READ
     g = view.get_globals()
     pre.items = ()
@@ -37,6 +37,10 @@ def step(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, C
     if layout is None:
         view.put_globals(g.spend(1))
         return h._replace(offset=offset), Code.MALFORMED
+    if g.shutdown and layout.is_frozen:
+        view.put_globals(g.spend(1))
+        taken = count_signatures(layout, items[0], rules.params.quorum)
+        return h._replace(offset=offset, signature=h.signature + taken), Code.FROZEN
     view.put_globals(g.spend(layout.steps))
     pre.items = items
     return h._replace(offset=offset, phase=layout.phase, scratch=compute_array_hash(items)), Code.OK

@@ -13,26 +13,23 @@ from protocol.codec.rows import MAX_ITEMS, encode_row
 from protocol.codes import Code
 from protocol.keccak import ZERO, compute_array_hash, keccak
 from protocol.machine import Preimages
+from protocol.operations import LAYOUTS, Kind, build_shutdown, count_signatures, get_layout
 from protocol.params import MINIMAL
-from protocol.rules import Rules
 from protocol.state import State
-from protocol.types import Globals, Header, Phase, compute_record_hash
+from protocol.types import INBOX_AUTHORITY, Globals, Header, Phase, compute_record_hash
 from protocol.witness import HEADER_TYPE, get_argument_types, prove_step
+from sim.twins.dice import make_rules
+from sim.twins.runner import encode_rules
 from tests.codec import evm
 from tests.codec.deflate import Block, make_complete
 
-RULES_TYPE = "(uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,bytes32,uint256,address[])"
-RULES = Rules(MINIMAL, ZERO, ())
+RULES = make_rules(MINIMAL)
 MAX_STEP_GAS = 10_000_000
 
 
 @cache
 def get_contract(name: str) -> evm.Contract:
-    p = MINIMAL
-    depths = (p.account_depth, p.slot_depth, p.outbox_depth, p.batch_depth)
-    marks = (p.mark_gap_s, p.mark_resync_s, p.mark_max_age_s)
-    words: tuple[object, ...] = (*depths, p.steps_per_second, p.steps_cap, *marks, RULES.domain, p.quorum, [])
-    return evm.get_step(name, encode([RULES_TYPE], [words]))
+    return evm.get_step(name, encode_rules(RULES))
 
 
 class Outcome(NamedTuple):
@@ -53,9 +50,9 @@ def run_twins(name: str, before: Header, state: State, pre: Preimages) -> Outcom
     return Outcome(witness.after, witness.code, state.get_globals(), contract.gas)
 
 
-def make_state(clock: int = 1_000, allowance: int = 100) -> State:
+def make_state(clock: int = 1_000, allowance: int = 100, shutdown: int = 0) -> State:
     state = State(MINIMAL)
-    state.put_globals(Globals(clock=clock, allowance=allowance, accounts=3, fees=7))
+    state.put_globals(Globals(clock=clock, allowance=allowance, accounts=3, fees=7, shutdown=shutdown))
     return state
 
 
@@ -185,10 +182,12 @@ def test_a_frame_of_real_looking_rows() -> None:
 # -- FETCH
 
 MARK = [6, 0, 1, 2, 3]
+WORD = 2**256 - 1
+SHEET = [8, 1, 2, 3]
 LEGAL = [
     ([1, 2, 3, 4], Phase.DEPOSIT, 2),
-    ([2 | 3 << 4, *[1] * 8], Phase.ORDER, 2),
-    ([2, *[2**256 - 1] * 8], Phase.ORDER, 2),
+    ([2 | 31 << 4, *[1] * 9], Phase.ORDER, 2),
+    ([2, *[WORD] * 9], Phase.ORDER, 2),
     ([3, 1, 2, 3, 4, 5], Phase.TERMS, 5),
     ([4, 1, 2], Phase.CANCEL, 2),
     ([20, 1, 2], Phase.CANCEL, 2),
@@ -196,22 +195,36 @@ LEGAL = [
     ([21, 1, 2, 3], Phase.WITHDRAW, 2),
     (MARK + [9] * 7, Phase.MARK, 2),
     (MARK + [2**255] * 112, Phase.MARK, 2),
+    ([7 | 30 << 4, *[WORD] * 14], Phase.COMBO, 2),
+    ([7, *[1] * 22], Phase.COMBO, 2),
+    ([*SHEET, 1, 0, 7, 7, 7], Phase.SHEET, 2),
+    ([*SHEET, 8, 7, *([WORD] * 7), 7, 7, 7, *([WORD] * 80)], Phase.SHEET, 2),
+    ([9 | 16, *[1] * 5], Phase.AUTHORIZE, 2),
+    ([10, *[1] * 10], Phase.BID, 5),
+    ([11 | 16, 1, 2, 0], Phase.SETTLE, 2),
+    ([12 | 3 << 4, 1, 2, 3], Phase.POOL, 2),
+    ([13], Phase.SHUTDOWN, 2),
 ]
 ILLEGAL = [
     [],
     [0],
     [7, 1],
+    [14],
     [15],
-    [256 + 3, 1, 2, 3, 4, 5],
+    [256 * 2 + 3, 1, 2, 3, 4, 5],
     [2**255 + 3, 1, 2, 3, 4, 5],
     [1 | 16, 2, 3, 4],
-    [2 | 4 << 4, *[1] * 8],
+    [2 | 32 << 4, *[1] * 9],
     [3 | 16, 1, 2, 3, 4, 5],
     [4 | 32, 1, 2],
     [6 | 16, 0, 1, 2, 3, *[1] * 7],
+    [7 | 16, *[1] * 14],
+    [12 | 4 << 4, 1, 2, 3],
+    [13 | 16],
+    [13, 0],
     [1, 2, 3],
     [1, 2, 3, 4, 5],
-    [2, *[1] * 7],
+    [2, *[1] * 8],
     [3, 1, 2, 3, 4],
     [6],
     MARK,
@@ -219,6 +232,15 @@ ILLEGAL = [
     MARK + [1] * 8,
     MARK + [1] * 119,
     MARK + [1] * 123,
+    [7, *[1] * 10],
+    [10, *[1] * 6],
+    SHEET,
+    [*SHEET, 1],
+    [*SHEET, 0, 0, 7, 7],
+    [*SHEET, 1, 1, 7, 7, 7],
+    [*SHEET, WORD, 0, 7, 7, 7],
+    [*SHEET, 9, 0, *([1] * 8), 7, 7, 7],
+    [*SHEET, 1, 0, 7, 7, 7, *([1] * 85)],
 ]
 
 
@@ -245,6 +267,45 @@ def test_skips_a_row_of_no_known_shape(row: list[int]) -> None:
     assert out.globals.allowance == 9
 
 
+def list_shapes() -> list[list[int]]:
+    """Every kind with every number of items, and with every flag at a length that it may have; sheets of any number of pages."""
+    rows = [[kind, *[1] * (count - 1)] for kind in range(16) for count in range(1, MAX_ITEMS + 1)]
+    lengths = {Kind.MARK: 12, Kind.COMBO: 15, Kind.SHEET: 9, Kind.BID: 11}
+    for kind, layout in LAYOUTS.items():
+        rows += [[kind | flags << 4, *[1] * ((layout.items or lengths[kind]) - 1)] for flags in range(65)]
+    for pages, page in ((0, 0), (1, 0), (1, 1), (2, 1), (7, 0), (8, 7), (8, 8), (9, 0)):
+        rows += [[8, 1, 1, 1, pages, page, *[1] * (count - 6)] for count in range(6, MAX_ITEMS + 1)]
+    return rows
+
+
+@pytest.mark.parametrize("shutdown", [0, 1])
+def test_both_tables_of_layouts_agree(shutdown: int) -> None:
+    """Both twins on each, whether the exchange is frozen or not, and against the table itself."""
+    state, codes = make_state(shutdown=shutdown), set()
+    for row in list_shapes():
+        header, pre = make_fetch(encode_row(row))
+        out = run_twins("fetch", header, state.copy(), pre)
+        layout = get_layout(tuple(row))
+        codes.add(out.code)
+        if layout is None:
+            assert (out.code, out.globals.allowance, out.after.signature) == (Code.MALFORMED, 99, 5)
+        elif shutdown and layout.is_frozen:
+            taken = count_signatures(layout, row[0], MINIMAL.quorum)
+            assert (out.code, out.globals.allowance, out.after.signature) == (Code.FROZEN, 99, 5 + taken)
+            assert (out.after.phase, out.after.scratch) == (Phase.FETCH, ZERO)
+        else:
+            assert (out.code, out.globals.allowance, out.after.signature) == (Code.OK, 100 - layout.steps, 5)
+            assert out.after.phase == layout.phase
+    assert codes == {Code.OK, Code.MALFORMED, *([Code.FROZEN] if shutdown else [])}
+
+
+def test_a_shutdown_stops_all_but_money_and_what_settles() -> None:
+    assert {kind for kind, layout in LAYOUTS.items() if not layout.is_frozen} == {
+        *(Kind.DEPOSIT, Kind.WITHDRAW),
+        *(Kind.MARK, Kind.SETTLE, Kind.SHUTDOWN),
+    }
+
+
 @pytest.mark.parametrize("tail", [b"\xff", b"\x80", b"\xc2\x01", b"\xf8", b"\xc1\x00"])
 def test_a_broken_row_drops_the_rest(tail: bytes) -> None:
     data = encode_row([4, 1, 2])
@@ -255,13 +316,29 @@ def test_a_broken_row_drops_the_rest(tail: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("allowance", "authority", "code"), [(0, 0, Code.ALLOWANCE), (-5, 0, Code.ALLOWANCE), (1, 0, Code.OK), (-5, 77, Code.OK)]
+    ("allowance", "authority", "code"),
+    [
+        (0, 0, Code.ALLOWANCE),
+        (-5, 0, Code.ALLOWANCE),
+        (1, 0, Code.OK),
+        (-5, 77, Code.OK),
+        (-MINIMAL.steps_cap, 77, Code.ALLOWANCE),
+        (1 - MINIMAL.steps_cap, 77, Code.OK),
+        (-(10**9), 1, Code.OK),
+        (-(10**9), 2, Code.OK),
+    ],
 )
 def test_frames_need_allowance_and_messages_do_not(allowance: int, authority: int, code: Code) -> None:
     header, pre = make_fetch(encode_row([4, 1, 2]) * 3, 4, authority)
     out = run_twins("fetch", header, make_state(allowance=allowance), pre)
     assert out.code == code
     assert out.globals.allowance == (allowance if code else allowance - 2)
+
+
+def test_the_shutdown_runs_whatever_was_spent() -> None:
+    """It is sent once only: if it could be kept out, nobody could ever shut the exchange down."""
+    header, pre = make_fetch(encode_row(build_shutdown()), authority=INBOX_AUTHORITY)
+    assert run_twins("fetch", header, make_state(allowance=-(10**12)), pre).after.phase == Phase.SHUTDOWN
 
 
 @pytest.mark.parametrize(
