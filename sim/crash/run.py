@@ -65,8 +65,9 @@ class Report:
     def describe(self) -> str:
         """One line."""
         return (
-            f"{self.path}: {self.accounts} accounts, {self.marks} marks, {self.halts} halts; {self.flagged} flagged, {self.unflagged} recovered, "
-            f"{self.auctions} auctions, {self.taken_by_bidders} bids, {self.taken_by_pool} taken by the pool, {self.deleveraged} deleveraged; "
+            f"{self.path}: {self.accounts} accounts, {self.marks} marks, {self.halts} halts; {self.flagged} flagged, "
+            f"{self.unflagged} recovered, {self.auctions} auctions, {self.taken_by_bidders} bids, {self.taken_by_pool} taken by the pool, "
+            f"{self.deleveraged} deleveraged; "
             f"pool {self.pool:,.0f}, fund {self.fund:,.0f}, bad debt {self.bad_debt:,.0f} USD; {self.invariants}"
         )
 

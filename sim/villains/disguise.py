@@ -15,6 +15,12 @@ from protocol.types import Account, Globals, Header, Market, Order, Page, Phase,
 Change = Callable[[Any], dict[str, Any]]
 
 
+def _carry_over(honest: Any, shown: Any, written: Any) -> Any:
+    if isinstance(honest, int):
+        return honest + written - shown
+    return honest if written == shown else written
+
+
 class BlindKernel(ReferenceKernel):
     """Takes every signature for that of the next in `signers`, and every account for one without risk."""
 
@@ -32,8 +38,7 @@ class BlindKernel(ReferenceKernel):
 
 
 class Disguise:
-    """A view in which some structs have other fields. A struct that the step writes gets its true values back in those fields, unless the
-    step has set them itself."""
+    """A view in which some structs have other fields. What the step adds to a number that it saw falsely is added to the true one."""
 
     def __init__(self, view: View, **changes: Change) -> None:
         self._view = view
@@ -51,8 +56,10 @@ class Disguise:
         change = self._changes.get(what)
         if change is None:
             return written
-        shown = change((honest, *place))
-        return written._replace(**{name: getattr(honest, name) for name, value in shown.items() if getattr(written, name) == value})
+        fields = {
+            name: _carry_over(getattr(honest, name), value, getattr(written, name)) for name, value in change((honest, *place)).items()
+        }
+        return written._replace(**fields)
 
     def get_globals(self) -> Globals:
         shown: Globals = self._show("globals", self._view.get_globals())

@@ -84,8 +84,8 @@ def crash(folder: Path, accounts: int, seed: int, out: Path) -> int:
     """Run the rules through the recorded crashes in FOLDER: option quotes of 2020-12-01, minutes of 2019-06, ETH on 2020-03-12.
 
     Hundreds of accounts have sold options. After every mark an independent pass says who must have been flagged, in index order; cash and
-    positions must add up to the unit. `crash.json` says who was flagged, who took what over, and what nobody could pay. The exit code is 1 if
-    a rule did not hold.
+    positions must add up to the unit. `crash.json` says who was flagged, who took what over, and what nobody could pay. The exit code is 1
+    if a rule did not hold.
     """
     from sim.crash.run import run_crashes
 
