@@ -14,13 +14,26 @@ HEAD_WORDS: constant(uint256) = 5  # of a MARK: tag, underlying, previous, time,
 HALF_ORDER: constant(uint256) = 57896044618658097711785492504343953926418782139537452191302581570759080747168
 
 ORDER_TYPE: constant(bytes32) = keccak256(
-    "Order(uint256 account,uint256 underlying,uint256 expiry,uint256 strike,bool isCall,bool isBuy,uint256 price,uint256 lots,uint256 nonce,uint256 generation,uint256 validUntil)"
+    "Order(uint256 account,uint256 underlying,uint256 expiry,uint256 strike,bool isCall,bool isBuy,uint256 price,uint256 lots,bool postOnly,bool reduceOnly,bool fillOrKill,uint256 feeCap,uint256 nonce,uint256 generation,uint256 validUntil)"
+)
+COMBO_TYPE: constant(bytes32) = keccak256(
+    "Combo(uint256 account,Leg[] legs,bool isBuy,int256 price,uint256 lots,bool postOnly,bool reduceOnly,bool fillOrKill,uint256 feeCap,uint256 nonce,uint256 generation,uint256 validUntil)Leg(uint256 underlying,uint256 expiry,uint256 strike,bool isCall,int256 ratio)"
+)
+QUOTE_TYPE: constant(bytes32) = keccak256("Quote(uint256 strike,bool isCall,uint256 bid,uint256 bidLots,uint256 ask,uint256 askLots)")
+PAGE_TYPE: constant(bytes32) = keccak256(
+    "Page(uint256 underlying,uint256 expiry,uint256 maxLots,Quote[] quotes)Quote(uint256 strike,bool isCall,uint256 bid,uint256 bidLots,uint256 ask,uint256 askLots)"
+)
+SHEET_TYPE: constant(bytes32) = keccak256(
+    "Sheet(uint256 account,Page[] pages,uint256 nonce,uint256 generation,uint256 validUntil)Page(uint256 underlying,uint256 expiry,uint256 maxLots,Quote[] quotes)Quote(uint256 strike,bool isCall,uint256 bid,uint256 bidLots,uint256 ask,uint256 askLots)"
 )
 CANCEL_TYPE: constant(bytes32) = keccak256("Cancel(uint256 account,uint256 nonce)")
 WITHDRAW_TYPE: constant(bytes32) = keccak256("Withdraw(uint256 account,uint256 amount,uint256 nonce)")
 AUTHORIZE_TYPE: constant(bytes32) = keccak256("Authorize(uint256 account,address key,uint256 scope,uint256 expiry,uint256 nonce)")
 ENTER_TYPE: constant(bytes32) = keccak256("EnterPool(uint256 account,uint256 amount,uint256 nonce)")
 LEAVE_TYPE: constant(bytes32) = keccak256("LeavePool(uint256 account,uint256 shares,uint256 nonce)")
+BID_TYPE: constant(bytes32) = keccak256(
+    "Bid(uint256 account,uint256 target,Leg[] legs,uint256 units,int256 limit,uint256 nonce,uint256 validUntil)Leg(uint256 underlying,uint256 expiry,uint256 strike,bool isCall,int256 ratio)"
+)
 MARK_TYPE: constant(bytes32) = keccak256("Mark(uint256 underlying,uint256 previous,uint256 time,uint256 index,uint256[] slices)")
 
 @internal
@@ -30,11 +43,47 @@ def _digest(domain: bytes32, struct_hash: bytes32) -> bytes32:
 
 @internal
 @pure
-def _order_digest(domain: bytes32, terms: uint256[11]) -> bytes32:
+def _order_digest(domain: bytes32, terms: uint256[15]) -> bytes32:
     """
-    @param terms account, underlying, expiry, strike, is_call, is_buy, price, lots, nonce, generation, valid_until
+    @param terms account, underlying, expiry, strike, is_call, is_buy, price, lots, post_only, reduce_only, fill_or_kill, fee_cap, nonce,
+           generation, valid_until
     """
     return self._digest(domain, keccak256(abi_encode(ORDER_TYPE, terms)))
+
+@internal
+@pure
+def _combo_digest(domain: bytes32, account: uint256, legs: bytes32, terms: uint256[10]) -> bytes32:
+    """
+    @param legs the hash of their array (`legs._hash`)
+    @param terms is_buy, price (two's complement), lots, post_only, reduce_only, fill_or_kill, fee_cap, nonce, generation, valid_until
+    """
+    return self._digest(domain, keccak256(abi_encode(COMBO_TYPE, account, legs, terms)))
+
+@internal
+@pure
+def _quote_hash(strike: uint256, is_call: uint256, sides: uint256[4]) -> bytes32:
+    """
+    @param sides bid, bid_lots, ask, ask_lots
+    """
+    return keccak256(abi_encode(QUOTE_TYPE, strike, is_call, sides))
+
+@internal
+@pure
+def _page_hash(underlying: uint256, expiry: uint256, max_lots: uint256, quotes: bytes32) -> bytes32:
+    """
+    @param quotes the hash of the quotes' hashes, one after the other
+    """
+    return keccak256(abi_encode(PAGE_TYPE, underlying, expiry, max_lots, quotes))
+
+@internal
+@pure
+def _sheet_digest(
+    domain: bytes32, account: uint256, pages: bytes32, nonce: uint256, generation: uint256, valid_until: uint256
+) -> bytes32:
+    """
+    @param pages the hash of the pages' hashes, one after the other
+    """
+    return self._digest(domain, keccak256(abi_encode(SHEET_TYPE, account, pages, nonce, generation, valid_until)))
 
 @internal
 @pure
@@ -62,6 +111,16 @@ def _pool_digest(domain: bytes32, account: uint256, amount: uint256, nonce: uint
     """
     kind: bytes32 = LEAVE_TYPE if is_leaving else ENTER_TYPE
     return self._digest(domain, keccak256(abi_encode(kind, account, amount, nonce)))
+
+@internal
+@pure
+def _bid_digest(
+    domain: bytes32, account: uint256, target: uint256, legs: bytes32, units: uint256, limit: int256, nonce: uint256, valid_until: uint256
+) -> bytes32:
+    """
+    @param legs the hash of their array
+    """
+    return self._digest(domain, keccak256(abi_encode(BID_TYPE, account, target, legs, units, limit, nonce, valid_until)))
 
 @internal
 @pure

@@ -5,19 +5,16 @@
 """
 
 from ..lib import codes
+from ..lib import legs
 from ..lib import machine
 from ..lib import merkle
+from ..lib import orders
+from ..lib import sessions
 from ..lib import signatures
 from ..lib import types
 
 ONE: constant(uint256) = 1
-UNDERLYINGS: constant(uint256) = 2
-STRIKE_UNIT: constant(uint256) = 10_000
-MAX_CENTS: constant(uint256) = (2**43 - 1) // 10_000  # the largest whose strike is at most 2**43 - 1
-MAX_LOTS: constant(uint256) = 2**20
-PRICE_BITS: constant(uint256) = 37
-NONCE_BITS: constant(uint256) = 64
-EXPIRY_BITS: constant(uint256) = 40
+FEE_UNIT: constant(uint256) = 10_000
 
 ACCOUNT_DEPTH: immutable(uint256)
 SLOT_DEPTH: immutable(uint256)
@@ -31,34 +28,21 @@ def __init__(rules: types.Rules):
 
 @internal
 @pure
-def _check_terms(items: DynArray[uint256, 128], g: types.Globals, o: types.Order) -> uint256:
+def _check_terms(items: DynArray[uint256, 128], clock: uint256, last: uint256) -> uint256:
     """
-    @notice Everything but the signature. `o` is what the slot holds.
+    @notice Everything but the signature. `last` is the nonce of what stands in the slot.
     """
-    expiry: uint256 = items[3]
-    cents: uint256 = items[4]
-    lots: uint256 = items[6]
-    nonce: uint256 = items[7]
-    valid_until: uint256 = items[8]
-    if items[2] >= UNDERLYINGS or expiry == 0 or expiry >> EXPIRY_BITS != 0:
-        return codes.SERIES
-    if cents == 0 or cents > MAX_CENTS:
-        return codes.SERIES
-    if lots == 0 or lots > MAX_LOTS:
-        return codes.LOTS
-    if items[5] == 0 or items[5] >> PRICE_BITS != 0:
-        return codes.PRICE
-    if valid_until < g.clock or valid_until >> EXPIRY_BITS != 0:
-        return codes.EXPIRED
-    if nonce <= o.nonce or nonce >> NONCE_BITS != 0:
-        return codes.NONCE
-    return codes.OK
+    code: uint256 = legs._check_series(items[2], items[3], items[4])
+    if code != codes.OK:
+        return code
+    price: int256 = convert(min(items[5], 2**orders.PRICE_BITS), int256)
+    return orders._check_limits(price, 1, items[6], items[7], items[8], items[9], clock, last)
 
 @internal
 @view
 def _digest(items: DynArray[uint256, 128], generation: uint256) -> bytes32:
     """
-    @notice What the owner signed, for the account's present order generation.
+    @notice What is signed, for the account's present order generation.
     """
     flags: uint256 = items[0] >> 4
     return signatures._order_digest(
@@ -67,11 +51,15 @@ def _digest(items: DynArray[uint256, 128], generation: uint256) -> bytes32:
             items[1],
             items[2],
             items[3],
-            items[4] * STRIKE_UNIT,
+            items[4] * legs.STRIKE_UNIT,
             flags & 1,
-            flags >> 1,
+            (flags >> 1) & 1,
             items[5],
             items[6],
+            (flags >> 2) & 1,
+            (flags >> 3) & 1,
+            (flags >> 4) & 1,
+            items[9] * FEE_UNIT,
             items[7],
             generation,
             items[8],
@@ -80,17 +68,20 @@ def _digest(items: DynArray[uint256, 128], generation: uint256) -> bytes32:
 
 @internal
 @pure
-def _order(items: DynArray[uint256, 128], generation: uint256) -> types.Order:
+def _order(items: DynArray[uint256, 128], generation: uint256, valid_until: uint256) -> types.Order:
     flags: uint256 = items[0] >> 4
+    series: uint256 = (items[2] << 89) | (items[3] << 49) | ((items[4] * legs.STRIKE_UNIT) << 1) | (flags & 1)
     return types.Order(
         nonce=items[7],
         generation=generation,
-        series=(items[2] << 89) | (items[3] << 49) | ((items[4] * STRIKE_UNIT) << 1) | (flags & 1),
-        is_buy=flags >> 1,
-        price=items[5],
+        legs=[legs._pack(series, 1), 0, 0, 0],
+        is_buy=(flags >> 1) & 1,
+        price=convert(items[5], int256),
         lots=items[6],
-        valid_until=items[8],
+        valid_until=valid_until,
         filled=0,
+        flags=flags >> 2,
+        fee_cap=items[9] * FEE_UNIT,
     )
 
 @external
@@ -104,8 +95,9 @@ def step(
     rest: bytes32,
     account: types.Account,
     path: DynArray[bytes32, 32],
-    old_order: types.Order,
-    order_path: DynArray[bytes32, 8],
+    last: uint256,
+    body: bytes32,
+    slot_path: DynArray[bytes32, 32],
 ) -> (types.Header, uint256):
     """
     @notice The slot is the nonce modulo the slots; a nonce registers only above its slot's, so no order lives twice.
@@ -119,19 +111,17 @@ def step(
     if index >= g.accounts:
         return h, codes.ACCOUNT
     slot: uint256 = items[7] & ((ONE << SLOT_DEPTH) - 1)
-    a: types.Account = account
-    o: types.Order = old_order
+    old: bytes32 = types._slot_leaf(last, body)
+    new: bytes32 = old
     # CHECK
-    code: uint256 = self._check_terms(items, g, o)
+    code: uint256 = self._check_terms(items, g.clock, last)
     if code == codes.OK:
-        signer: uint256 = signatures._signer(self._digest(items, a.generation), chunk_hashes, chunk, header.signature, header.signatures)
-        if signer != a.owner:
+        digest: bytes32 = self._digest(items, account.generation)
+        signer: uint256 = signatures._signer(digest, chunk_hashes, chunk, header.signature, header.signatures)
+        if sessions._is_authorized(account, signer, sessions.TRADE, g.clock):
+            new = types._order_leaf(self._order(items, account.generation, sessions._cap_validity(account, signer, items[8])))
+        else:
             code = codes.SIGNATURE
     # WRITE
-    if code == codes.OK:
-        o = self._order(items, a.generation)
-    a.orders = merkle._fold(account.orders, slot, SLOT_DEPTH, types._order_leaf(old_order), types._order_leaf(o), order_path)
-    h.state = merkle._root(
-        g, merkle._fold_place(rest, merkle.ACCOUNTS, index, ACCOUNT_DEPTH, types._account_leaf(account), types._account_leaf(a), path)
-    )
+    h.state = orders._put(g, rest, index, ACCOUNT_DEPTH, account, account, path, slot, SLOT_DEPTH, old, new, slot_path)
     return h, code

@@ -2,18 +2,20 @@
 
 from protocol.codec.frames import compute_chunk_hashes, compute_signature_chunks
 from protocol.codes import Code
+from protocol.legs import check_series, pack_plain
 from protocol.machine import Preimages, next_row
-from protocol.operations import FLAG_CALL
+from protocol.operations import FEE_UNIT, FLAG_CALL, FLAG_TERMS
+from protocol.orders import NONCE_BITS, check_limits
 from protocol.rules import Rules
-from protocol.series import EXPIRY_BITS, MAX_STRIKE, STRIKE_UNIT, encode_series
+from protocol.series import STRIKE_UNIT, encode_series
+from protocol.sessions import cap_validity, is_authorized
 from protocol.signing import compute_order_digest, get_signature
 from protocol.state import View
-from protocol.types import MAX_LOTS, UNDERLYINGS, Account, Globals, Header, Order
+from protocol.types import SCOPE_TRADE, Account, Header, Order
 
 ARGUMENTS = ("uint256[]", "bytes32[]", "bytes")  # items, chunk hashes, the chunk of the signature
-TOUCHES = ("globals", "account", "order")
-PRICE_BITS = 37
-NONCE_BITS = 64
+TOUCHES = ("globals", "account", "entry")
+__all__ = ["NONCE_BITS"]
 
 
 def get_signature_inputs(h: Header, pre: Preimages) -> tuple[list[bytes], bytes]:
@@ -28,51 +30,43 @@ def get_inputs(h: Header, pre: Preimages, rules: Rules) -> tuple[object, ...]:
     return (pre.items, *get_signature_inputs(h, pre))
 
 
-def check_terms(items: tuple[int, ...], g: Globals, o: Order) -> Code:
-    """Everything but the signature. `o` is what the slot holds."""
-    _, _, underlying, expiry, cents, price, lots, nonce, valid_until = items
-    if underlying >= len(UNDERLYINGS) or expiry == 0 or expiry >> EXPIRY_BITS:
-        return Code.SERIES
-    if cents == 0 or cents * STRIKE_UNIT > MAX_STRIKE:
-        return Code.SERIES
-    if lots == 0 or lots > MAX_LOTS:
-        return Code.LOTS
-    if price == 0 or price >> PRICE_BITS:
-        return Code.PRICE
-    if valid_until < g.clock or valid_until >> EXPIRY_BITS:
-        return Code.EXPIRED
-    if nonce <= o.nonce or nonce >> NONCE_BITS:
-        return Code.NONCE
-    return Code.OK
+def check_terms(items: tuple[int, ...], clock: int, last: int) -> Code:
+    """Everything but the signature. `last` is the nonce of what stands in the slot."""
+    _, _, underlying, expiry, cents, price, lots, nonce, valid_until, fee_cap = items
+    code = check_series(underlying, expiry, cents * STRIKE_UNIT)
+    return code or check_limits(price, 1, lots, nonce, valid_until, fee_cap, clock, last)
 
 
 def compute_digest(items: tuple[int, ...], a: Account, rules: Rules) -> bytes:
-    """What the owner signed, for the account's present order generation."""
-    tag, account, underlying, expiry, cents, price, lots, nonce, valid_until = items
-    is_call, is_buy = tag >> 4 & FLAG_CALL, tag >> 5
-    terms = (account, underlying, expiry, cents * STRIKE_UNIT, is_call, is_buy, price, lots, nonce, a.generation, valid_until)
-    return compute_order_digest(rules.domain, terms)
+    """What is signed, for the account's present order generation."""
+    tag, account, underlying, expiry, cents, price, lots, nonce, valid_until, fee_cap = items
+    call, buy, post_only, reduce_only, fill_or_kill = tag >> 4 & 1, tag >> 5 & 1, tag >> 6 & 1, tag >> 7 & 1, tag >> 8 & 1
+    limits = (price, lots, post_only, reduce_only, fill_or_kill, fee_cap * FEE_UNIT, nonce, a.generation, valid_until)
+    return compute_order_digest(rules.domain, (account, underlying, expiry, cents * STRIKE_UNIT, call, buy, *limits))
 
 
 def apply(view: View, items: tuple[int, ...], signature: bytes | None, rules: Rules) -> Code:
     """The slot is the nonce modulo the slots; a nonce registers only above its slot's, so no order lives twice."""
-    tag, index, underlying, expiry, cents, price, lots, nonce, valid_until = items
+    tag, index, underlying, expiry, cents, price, lots, nonce, valid_until, fee_cap = items
     # READ
     g = view.get_globals()
     if index >= g.accounts:
         return Code.ACCOUNT
     a = view.get_account(index)
     slot = rules.params.get_slot(nonce)
-    o = view.get_order(index, slot)
+    last = view.get_slot_nonce(index, slot)
     # CHECK
-    code = check_terms(items, g, o)
+    code = check_terms(items, g.clock, last)
     if code != Code.OK:
         return code
-    if rules.kernel.get_signer(compute_digest(items, a, rules), signature) != a.owner:
+    signer = rules.kernel.get_signer(compute_digest(items, a, rules), signature)
+    if not is_authorized(a, signer, SCOPE_TRADE, g.clock):
         return Code.SIGNATURE
     # WRITE
-    series = encode_series(underlying, expiry, cents * STRIKE_UNIT, tag >> 4 & FLAG_CALL)
-    view.put_order(index, slot, Order(nonce, a.generation, series, tag >> 5, price, lots, valid_until, 0))
+    legs = pack_plain(encode_series(underlying, expiry, cents * STRIKE_UNIT, tag >> 4 & FLAG_CALL))
+    until = cap_validity(a, signer, valid_until)
+    flags = tag >> 4 >> FLAG_TERMS
+    view.put_order(index, slot, Order(nonce, a.generation, legs, tag >> 5 & 1, price, lots, until, 0, flags, fee_cap * FEE_UNIT))
     return Code.OK
 
 
