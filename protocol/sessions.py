@@ -1,7 +1,10 @@
-"""Session keys: a second key that an owner lets sign, for some purposes and for some time. Twin: contracts/lib/sessions.vy."""
+"""Who may act for an account: its owner, a session key that it lets sign for some purposes and for some time, or its own L1 message.
+
+Twin: contracts/lib/sessions.vy.
+"""
 
 from protocol.codes import Code
-from protocol.machine import Preimages
+from protocol.machine import Preimages, next_row
 from protocol.operations import FLAG_AUTHORITY
 from protocol.rules import Rules
 from protocol.signing import get_signature
@@ -12,6 +15,7 @@ EXPIRY_SHIFT = 160
 SCOPE_SHIFT = 200
 ADDRESS_MASK = (1 << EXPIRY_SHIFT) - 1
 EXPIRY_MASK = (1 << 40) - 1
+NONCE_BITS = 64
 
 
 def encode_session(key: int, scope: int, expiry: int) -> int:
@@ -26,6 +30,16 @@ def is_authorized(a: Account, signer: int, scope: int, clock: int) -> bool:
     session = a.session
     is_key = signer != 0 and session & ADDRESS_MASK == signer
     return is_key and session >> SCOPE_SHIFT & scope != 0 and clock <= (session >> EXPIRY_SHIFT & EXPIRY_MASK)
+
+
+def end_row(h: Header, tag: int) -> Header:
+    """The row is over, applied or not; the signature that it required, unless it is flagged, is counted."""
+    return next_row(h) if tag >> 4 & FLAG_AUTHORITY else next_row(h)._replace(signature=h.signature + 1)
+
+
+def is_valid_nonce(a: Account, nonce: int) -> bool:
+    """Above the last one that an operation of the account carried: no operation applies twice."""
+    return a.nonce < nonce < 1 << NONCE_BITS
 
 
 def check_authority(h: Header, pre: Preimages, g: Globals, a: Account, digest: bytes, scope: int, rules: Rules) -> Code:

@@ -1,10 +1,11 @@
 # pragma version ~=0.4.3
 """
-@title Session keys: a second key that an owner lets sign, for some purposes and for some time
-@dev Twin of protocol/sessions.py. scope | expiry 40 bits | address 160 bits; 0 without a key.
+@title Who may act for an account: its owner, a session key that it lets sign for some purposes and for some time, or its own L1 message
+@dev Twin of protocol/sessions.py. A session is scope | expiry 40 bits | address 160 bits; 0 without a key.
 """
 
 from . import codes
+from . import machine
 from . import signatures
 from . import types
 
@@ -16,6 +17,7 @@ EXPIRY_SHIFT: constant(uint256) = 160
 SCOPE_SHIFT: constant(uint256) = 200
 ADDRESS_MASK: constant(uint256) = 2**160 - 1
 EXPIRY_MASK: constant(uint256) = 2**40 - 1
+MAX_NONCE: constant(uint256) = 2**64 - 1
 
 @internal
 @pure
@@ -33,6 +35,25 @@ def _is_authorized(a: types.Account, signer: uint256, scope: uint256, clock: uin
         return signer != 0
     is_key: bool = signer != 0 and a.session & ADDRESS_MASK == signer
     return is_key and (a.session >> SCOPE_SHIFT) & scope != 0 and clock <= (a.session >> EXPIRY_SHIFT) & EXPIRY_MASK
+
+@internal
+@pure
+def _end_row(header: types.Header, tag: uint256) -> types.Header:
+    """
+    @notice The row is over, applied or not; the signature that it required, unless it is flagged, is counted.
+    """
+    h: types.Header = machine._next_row(header)
+    if (tag >> 4) & FLAG_AUTHORITY == 0:
+        h.signature += 1
+    return h
+
+@internal
+@pure
+def _is_valid_nonce(a: types.Account, nonce: uint256) -> bool:
+    """
+    @notice Above the last one that an operation of the account carried: no operation applies twice.
+    """
+    return a.nonce < nonce and nonce <= MAX_NONCE
 
 @internal
 @view

@@ -1,13 +1,13 @@
 """CANCEL: kills every earlier order of an account, registered or not. Twin: contracts/steps/cancel.vy."""
 
 from protocol.codes import Code
-from protocol.machine import Preimages, next_row
-from protocol.operations import FLAG_AUTHORITY
+from protocol.machine import Preimages
 from protocol.rules import Rules
-from protocol.signing import compute_cancel_digest, get_signature
+from protocol.sessions import check_authority, end_row, is_valid_nonce
+from protocol.signing import compute_cancel_digest
 from protocol.state import View
-from protocol.steps.order import NONCE_BITS, get_signature_inputs
-from protocol.types import Header
+from protocol.steps.order import get_signature_inputs
+from protocol.types import SCOPE_TRADE, Header
 
 ARGUMENTS = ("uint256[]", "bytes32[]", "bytes")  # items, chunk hashes, the chunk of the signature
 TOUCHES = ("globals", "account")
@@ -19,23 +19,20 @@ def get_inputs(h: Header, pre: Preimages, rules: Rules) -> tuple[object, ...]:
 
 
 def step(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, Code]:
-    """A flagged row is the owner's own L1 message and needs no signature."""
+    """Orders are signed for the account's generation, which goes up. A key that trades may also stop trading."""
     tag, index, nonce = pre.items
-    by_authority = tag >> 4 == FLAG_AUTHORITY
-    signature = get_signature(pre.signatures, h.signature)
-    h = next_row(h) if by_authority else next_row(h)._replace(signature=h.signature + 1)
+    after = end_row(h, tag)
     # READ
     g = view.get_globals()
     if index >= g.accounts:
-        return h, Code.ACCOUNT
+        return after, Code.ACCOUNT
     a = view.get_account(index)
     # CHECK
-    if nonce <= a.nonce or nonce >> NONCE_BITS:
-        return h, Code.NONCE
-    if by_authority and h.authority != a.owner:
-        return h, Code.AUTHORITY
-    if not by_authority and rules.kernel.get_signer(compute_cancel_digest(rules.domain, index, nonce), signature) != a.owner:
-        return h, Code.SIGNATURE
+    if not is_valid_nonce(a, nonce):
+        return after, Code.NONCE
+    code = check_authority(h, pre, g, a, compute_cancel_digest(rules.domain, index, nonce), SCOPE_TRADE, rules)
+    if code != Code.OK:
+        return after, code
     # WRITE
     view.put_account(index, a._replace(nonce=nonce, generation=a.generation + 1))
-    return h, Code.OK
+    return after, Code.OK

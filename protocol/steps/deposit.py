@@ -4,7 +4,7 @@ from protocol.codes import Code
 from protocol.machine import Preimages, next_row
 from protocol.rules import Rules
 from protocol.state import View
-from protocol.types import MAX_CASH, VAULT_AUTHORITY, Account, Globals, Header
+from protocol.types import MAX_CASH, POOL_OWNER, VAULT_AUTHORITY, Account, Globals, Header
 
 ARGUMENTS = ("uint256[]",)  # items
 TOUCHES = ("globals", "account")
@@ -18,7 +18,7 @@ def get_inputs(h: Header, pre: Preimages, rules: Rules) -> tuple[object, ...]:
 def _check(h: Header, g: Globals, a: Account, index: int, owner: int, amount: int) -> Code:
     if index < g.accounts and a.owner != owner:
         return Code.ACCOUNT
-    if owner == 0 or owner >> 160:
+    if owner in (0, POOL_OWNER) or owner >> 160:
         return Code.ACCOUNT
     if amount >= MAX_CASH or a.cash + amount >= MAX_CASH:
         return Code.CASH
@@ -32,7 +32,7 @@ def step(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, C
     g = view.get_globals()
     if h.authority != VAULT_AUTHORITY:
         return next_row(h), Code.AUTHORITY
-    if index > g.accounts or index >> rules.params.account_depth:
+    if index > g.accounts or index >= rules.params.max_accounts:
         return next_row(h), Code.ACCOUNT
     a = view.get_account(index)
     # CHECK
@@ -41,7 +41,8 @@ def step(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, C
         return next_row(h), code
     # WRITE
     if index == g.accounts:
-        view.put_globals(g._replace(accounts=g.accounts + 1))
+        g = g._replace(accounts=g.accounts + 1)
         a = Account(owner=owner)
+    view.put_globals(g._replace(balance=g.balance + amount))
     view.put_account(index, a._replace(cash=a.cash + amount))
     return next_row(h), Code.OK

@@ -1,14 +1,14 @@
 """WITHDRAW: moves free cash to the outbox, from where L1 pays it. Twin: contracts/steps/withdraw.vy."""
 
 from protocol.codes import Code
-from protocol.machine import Preimages, next_row
-from protocol.margin import is_stale
-from protocol.operations import FLAG_AUTHORITY
+from protocol.free_cash import compute_free
+from protocol.machine import Preimages
 from protocol.rules import Rules
-from protocol.signing import compute_withdraw_digest, get_signature
+from protocol.sessions import check_authority, end_row, is_valid_nonce
+from protocol.signing import compute_withdraw_digest
 from protocol.state import View
-from protocol.steps.order import NONCE_BITS, get_signature_inputs
-from protocol.types import Account, Globals, Header, Market
+from protocol.steps.order import get_signature_inputs
+from protocol.types import SCOPE_WITHDRAW, Account, Header
 
 ARGUMENTS = ("uint256[]", "bytes32[]", "bytes")  # items, chunk hashes, the chunk of the signature
 MIN_WITHDRAWAL = 1_000_000  # 1e-6 USD: a place in the outbox is taken for ever, and so costs its owner this much
@@ -20,56 +20,40 @@ def get_inputs(h: Header, pre: Preimages, rules: Rules) -> tuple[object, ...]:
     return (pre.items, *get_signature_inputs(h, pre))
 
 
-def compute_free(a: Account, markets: tuple[Market, Market], rules: Rules) -> int:
-    """What may leave: cash, and with shorts no more than what equity exceeds the initial margin by."""
-    margin = rules.kernel.compute_margin(a.cash, a.positions, markets)
-    return min(a.cash, margin.equity - margin.initial) if margin.has_short else a.cash
+def compute_paid(a: Account, amount: int, free: int, balance: int) -> int:
+    """At most what is free, and what L1 holds; nothing below the minimum, unless it is all of the account's cash: the last cent may leave.
 
-
-def check(a: Account, g: Globals, markets: tuple[Market, Market], rules: Rules) -> Code:
-    """Whether the account may withdraw at all now."""
-    if a.flag:
-        return Code.FLAGGED
-    has_short = any(lots < 0 for _, lots in a.positions)
-    if has_short and is_stale(a.positions, markets, g.clock, rules.params.mark_max_age_s):
-        return Code.STALE
-    return Code.OK
-
-
-def compute_paid(a: Account, amount: int, markets: tuple[Market, Market], rules: Rules) -> int:
-    """At most what is free; nothing where that is below the minimum, unless it is all of the account's cash: the last cent may leave."""
-    paid = min(amount, compute_free(a, markets, rules))
-    return 0 if paid < MIN_WITHDRAWAL and paid != a.cash else max(paid, 0)
+    All in 1e-6 USD, none of them negative.
+    """
+    paid = min(amount, free, balance)
+    return 0 if paid < MIN_WITHDRAWAL and paid != a.cash else paid
 
 
 def step(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, Code]:
-    """Pays min(amount, free), so that one unit of change in between does not void a forced withdrawal."""
+    """Pays the owner, whoever signed, min(amount, free): one unit of change in between does not void a forced withdrawal."""
     tag, index, amount, nonce = pre.items
-    by_authority = tag >> 4 == FLAG_AUTHORITY
-    signature = get_signature(pre.signatures, h.signature)
-    h = next_row(h) if by_authority else next_row(h)._replace(signature=h.signature + 1)
+    after = end_row(h, tag)
     # READ
     g = view.get_globals()
     if index >= g.accounts:
-        return h, Code.ACCOUNT
+        return after, Code.ACCOUNT
     a = view.get_account(index)
     markets = view.get_markets()
     # CHECK
-    if nonce <= a.nonce or nonce >> NONCE_BITS:
-        return h, Code.NONCE
-    if by_authority and h.authority != a.owner:
-        return h, Code.AUTHORITY
-    if not by_authority and rules.kernel.get_signer(compute_withdraw_digest(rules.domain, index, amount, nonce), signature) != a.owner:
-        return h, Code.SIGNATURE
-    code = check(a, g, markets, rules)
+    if not is_valid_nonce(a, nonce):
+        return after, Code.NONCE
+    code = check_authority(h, pre, g, a, compute_withdraw_digest(rules.domain, index, amount, nonce), SCOPE_WITHDRAW, rules)
     if code != Code.OK:
-        return h, code
+        return after, code
     # COMPUTE
-    paid = compute_paid(a, amount, markets, rules)
+    free, code = compute_free(a, g, markets, rules)
+    if code != Code.OK:
+        return after, code
+    paid = compute_paid(a, amount, free, g.balance)
     if paid == 0 or g.outbox >> rules.params.outbox_depth:
-        return h, Code.NOTHING_FREE
+        return after, Code.NOTHING_FREE
     # WRITE
-    view.put_globals(g._replace(outbox=g.outbox + 1))
+    view.put_globals(g._replace(outbox=g.outbox + 1, balance=g.balance - paid))
     view.put_account(index, a._replace(cash=a.cash - paid, nonce=nonce))
     view.append_outbox(g.outbox, a.owner, paid)
-    return h, Code.OK
+    return after, Code.OK

@@ -21,7 +21,7 @@ from rich.table import Table
 from protocol.codes import Code
 from protocol.rules import Rules
 from protocol.types import Phase
-from sim.twins import cases, risk_cases
+from sim.twins import account_cases, cases, order_cases, risk_cases
 from sim.twins.cases import MakeStart
 from sim.twins.dice import ALL_RULES, Dice
 from sim.twins.replay import Start, decode_case
@@ -33,13 +33,15 @@ KINDS: dict[str, MakeStart] = {
     "message": cases.make_message,
     "inflate": cases.make_inflate,
     "fetch": cases.make_fetch,
-    "deposit": cases.make_deposit,
-    "order": cases.make_order_start,
+    "deposit": account_cases.make_deposit,
+    "order": order_cases.make_order_start,
     "terms": risk_cases.make_terms,
     "margin": risk_cases.make_margin,
     "commit": risk_cases.make_commit,
-    "cancel": cases.make_cancel,
-    "withdraw": risk_cases.make_withdraw,
+    "cancel": account_cases.make_cancel,
+    "withdraw": account_cases.make_withdraw,
+    "authorize": account_cases.make_authorize,
+    "pool": account_cases.make_pool,
     "mark": risk_cases.make_mark,
     "scan": risk_cases.make_scan,
 }
@@ -58,7 +60,15 @@ REACHABLE: dict[str, tuple[Code, ...]] = {
     "margin": (Code.OK, Code.STRIKE, Code.POSITIONS, Code.CASH, Code.FLAGGED, Code.STALE, Code.MARGIN),
     "commit": (Code.OK,),
     "cancel": (Code.OK, Code.ACCOUNT, Code.NONCE, Code.AUTHORITY, Code.SIGNATURE),
-    "withdraw": (Code.OK, Code.ACCOUNT, Code.NONCE, Code.AUTHORITY, Code.SIGNATURE, Code.FLAGGED, Code.STALE, Code.NOTHING_FREE),
+    "withdraw": (
+        *(Code.OK, Code.ACCOUNT, Code.NONCE, Code.AUTHORITY, Code.SIGNATURE, Code.FLAGGED, Code.FROZEN, Code.UNSETTLED, Code.STALE),
+        Code.NOTHING_FREE,
+    ),
+    "authorize": (Code.OK, Code.ACCOUNT, Code.SCOPE, Code.NONCE, Code.AUTHORITY, Code.SIGNATURE),
+    "pool": (
+        *(Code.OK, Code.ACCOUNT, Code.NONCE, Code.AUTHORITY, Code.SIGNATURE, Code.POOL, Code.FLAGGED, Code.FROZEN, Code.UNSETTLED),
+        *(Code.STALE, Code.NOTHING_FREE),
+    ),
     "mark": (Code.OK, Code.SERIES, Code.QUORUM, Code.MARK_TIME, Code.MARK_SHAPE),
     "scan": (Code.OK,),
 }

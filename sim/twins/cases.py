@@ -10,12 +10,11 @@ from protocol.keccak import keccak
 from protocol.machine import Preimages
 from protocol.operations import Kind, build_cancel, build_deposit, build_order, build_trade, build_withdraw
 from protocol.rules import Rules
-from protocol.series import MAX_STRIKE, STRIKE_UNIT, encode_series
-from protocol.signing import compute_cancel_digest, compute_order_digest
-from protocol.types import MAX_CASH, MAX_LOTS, VAULT_AUTHORITY, Account, Order, Phase, Record, compute_record_hash
+from protocol.series import encode_series
+from protocol.types import VAULT_AUTHORITY, Phase, Record, compute_record_hash
 from sim.twins.dice import FILLER, Dice
 from sim.twins.replay import Start
-from sim.twins.worlds import DAY_S, NOW, World, load_items, make_header, make_order, make_world
+from sim.twins.worlds import NOW, make_header, make_world
 
 MakeStart = Callable[[Dice, Rules], Start]
 MAX_ROWS = 8_192
@@ -137,103 +136,4 @@ def make_fetch(dice: Dice, rules: Rules) -> Start:
     header = make_header(dice, Phase.FETCH, rows=keccak(whole), offset=offset, authority=dice.choice((0, 0, 1, dice.getrandbits(160))))
     pre = Preimages([])
     pre.rows = whole
-    return Start(header, world.state, pre, rules)
-
-
-def make_deposit(dice: Dice, rules: Rules) -> Start:
-    """For accounts that are there, the next one, and none."""
-    world = make_world(dice, rules)
-    count = world.state.globals.accounts
-    index = dice.choice((world.make_index(), world.make_index(0), count, count, count + 1))
-    owner = world.keys[index].address if index in world.keys else dice.getrandbits(160)
-    amount = dice.choice((0, 1, 10**9, MAX_CASH - 1))
-    if dice.chance(0.4):
-        owner = dice.choice((owner, owner ^ 1, 0, 1 << 160, dice.make_number()))
-        amount = dice.choice(
-            (dice.make_number(), dice.make_near(MAX_CASH), max(0, MAX_CASH - world.state.get_account(index).cash - dice.randrange(3)))
-        )
-    authority = VAULT_AUTHORITY if dice.chance(0.9) else dice.choice((0, 2, owner))
-    header, pre = load_items(make_header(dice, Phase.DEPOSIT, authority=authority), (Kind.DEPOSIT, index, owner, amount))
-    return Start(header, world.state, pre, rules)
-
-
-def fill_slots(world: World, index: int, nonce: int) -> None:
-    """The slot of `nonce` may be empty, hold an older order, the same, or a newer one; the next slot holds something too."""
-    dice, slots = world.dice, world.rules.params.order_slots
-    account = world.state.get_account(index)
-    old = dice.choice((None, nonce - slots, nonce, nonce + slots, nonce - 1))
-    for slot, number in ((nonce & slots - 1, old), (nonce + 1 & slots - 1, 3)):
-        if number is not None and 0 <= number < 2**64:
-            world.state.put_order(index, slot, make_order(dice, account, number))
-
-
-def make_order_start(dice: Dice, rules: Rules) -> Start:
-    """A good order, then something about it spoiled, before or after it was signed."""
-    world = make_world(dice, rules, False)
-    index = world.make_index()
-    clock = world.state.globals.clock
-    nonce = dice.choice((1, 2, 7, 255, 256, 1_000, 2**64 - 1, dice.getrandbits(64)))
-    cents = dice.choice((1, 5_000_000, MAX_STRIKE // STRIKE_UNIT, dice.randrange(1, MAX_STRIKE // STRIKE_UNIT)))
-    tag = Kind.ORDER | dice.randrange(4) << 4
-    lots, price = dice.choice((1, 100, MAX_LOTS)), dice.choice((1, 10**6, 2**37 - 1))
-    items = [
-        tag,
-        index,
-        dice.randrange(2),
-        dice.choice((1, NOW + DAY_S, 2**40 - 1)),
-        cents,
-        price,
-        lots,
-        nonce,
-        dice.choice((clock, clock + 60, 2**40 - 1)),
-    ]
-    is_spoiled_first = dice.chance(0.5)
-    spoil = dice.chance(0.45)
-
-    def spoil_one() -> None:
-        at = dice.randrange(2, 9)
-        bounds = (2, 2**40, MAX_STRIKE // STRIKE_UNIT + 1, 2**37, MAX_LOTS + 1, 2**64, dice.choice((clock, 2**40)))
-        items[at] = dice.choice((dice.make_number(), 0, dice.make_near(bounds[at - 2])))
-
-    if spoil and is_spoiled_first:
-        spoil_one()
-    if index in world.indices:
-        fill_slots(world, index, items[7])
-    account: Account = world.state.get_account(index)
-    generation = account.generation + dice.choice((0,) * 20 + (1,))
-    terms = (index, items[2], items[3], items[4] * STRIKE_UNIT, tag >> 4 & 1, tag >> 5, items[5], items[6], items[7], generation, items[8])
-    digest = compute_order_digest(rules.domain, terms)
-    signature = dice.make_signature(world.get_key(index), digest, dice.chance(0.75))
-    signatures, number = dice.place_signatures([signature], dice.chance(0.93))
-    if spoil and not is_spoiled_first:
-        spoil_one()
-    header, pre = load_items(make_header(dice, Phase.ORDER, signature=number), tuple(items), signatures)
-    return Start(header, world.state, pre, rules)
-
-
-def make_nonce(dice: Dice, old: int) -> int:
-    """Above the last one, mostly."""
-    return dice.choice((old + 1, old + 1, old + 1, old + 100, old, max(0, old - 1), 2**64 - 1, 2**64, dice.make_number()))
-
-
-def make_authority(world: World, index: int) -> int:
-    """Of a row that claims its sender's: mostly the owner."""
-    owner = world.get_key(index).address
-    return world.dice.choice((owner, owner, owner, 0, 1, owner ^ 1))
-
-
-def make_cancel(dice: Dice, rules: Rules) -> Start:
-    """By signature or by L1's word."""
-    world = make_world(dice, rules)
-    index = world.make_index()
-    if index in world.indices and dice.chance(0.5):
-        world.state.put_order(index, 1, Order(1, 0, 5, 1, 7, 9, NOW, 0))
-    nonce = make_nonce(dice, world.state.get_account(index).nonce)
-    by_authority = dice.chance(0.3)
-    digest = compute_cancel_digest(rules.domain, index, nonce if dice.chance(0.95) else nonce ^ 1)
-    signature = dice.make_signature(world.get_key(index), digest, dice.chance(0.7))
-    signatures, number = dice.place_signatures([signature], dice.chance(0.93))
-    authority = make_authority(world, index) if by_authority else dice.choice((0, 0, world.get_key(index).address))
-    header = make_header(dice, Phase.CANCEL, signature=number, authority=authority)
-    header, pre = load_items(header, build_cancel(index, nonce, by_authority), signatures)
     return Start(header, world.state, pre, rules)

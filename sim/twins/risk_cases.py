@@ -1,23 +1,21 @@
-"""Random starts of the steps that reckon with markets and positions: TERMS, MARGIN, COMMIT, WITHDRAW, MARK, SCAN."""
+"""Random starts of the steps that reckon with markets and positions: TERMS, MARGIN, COMMIT, MARK, SCAN."""
 
 from typing import NamedTuple
 
 from protocol.keccak import ZERO
 from protocol.machine import Preimages
 from protocol.margin import compute_mark, get_slice
-from protocol.operations import MARK_HEAD, SLICE_ITEMS, Kind, build_mark, build_trade, build_withdraw
+from protocol.operations import MARK_HEAD, SLICE_ITEMS, Kind, build_mark, build_trade
 from protocol.positions import apply_lots, is_bounded
 from protocol.rules import Rules
 from protocol.series import decode_series
-from protocol.signing import compute_mark_digest, compute_withdraw_digest
+from protocol.signing import compute_mark_digest
 from protocol.steps.margin import compute_side
 from protocol.steps.terms import compute_fee
-from protocol.steps.withdraw import MIN_WITHDRAWAL
 from protocol.types import MAX_CASH, MAX_FORWARD, MAX_LOTS, MAX_POSITIONS, Market, Order, Phase, Slice, Trade, compute_trade_hash
-from sim.twins.cases import make_authority, make_nonce
 from sim.twins.dice import Dice, get_keys
 from sim.twins.replay import Start
-from sim.twins.worlds import DAY_S, NANO, NOW, World, load_items, make_header, make_order, make_slice, make_world
+from sim.twins.worlds import DAY_S, NANO, World, load_items, make_header, make_order, make_slice, make_world, refresh
 
 
 class Meeting(NamedTuple):
@@ -53,16 +51,6 @@ def make_meeting(world: World) -> Meeting:
     mark = compute_mark(series, world.state.markets[decode_series(series).underlying]) or 0
     price = dice.choice((mark, mark, mark + mark // 25, mark - mark // 25)) // 100
     return Meeting(maker, taker, series, min(max(price, 1), 2**37 - 1))
-
-
-def refresh(world: World) -> None:
-    """Puts the clock near the marks, mostly."""
-    dice, state = world.dice, world.state
-    if dice.chance(0.8):
-        latest = max(market.mark_time for market in state.markets) or dice.choice((NOW, 3))
-        state.put_globals(state.globals._replace(clock=latest + dice.choice((0, 1, 10, 60, 61))))
-        first, second = (m._replace(mark_time=latest - dice.choice((0, 0, 1, 30))) if m.mark_time else m for m in state.markets)
-        state.put_markets((first, second))
 
 
 def make_terms(dice: Dice, rules: Rules) -> Start:
@@ -201,32 +189,6 @@ def make_commit(dice: Dice, rules: Rules) -> Start:
         order = make_order(dice, state.get_account(index), 9, series=trade.series, lots=MAX_LOTS, filled=dice.choice((0, MAX_LOTS - lots)))
         state.put_order(index, slot, order)
     return load_trade(Phase.COMMIT, world, trade)
-
-
-def make_withdraw(dice: Dice, rules: Rules) -> Start:
-    """By signature or by L1's word; with shorts and without."""
-    world = make_world(dice, rules)
-    refresh(world)
-    state = world.state
-    if dice.chance(0.1):
-        state.put_globals(state.globals._replace(outbox=1 << rules.params.outbox_depth))
-    index = world.make_index()
-    if index in world.indices and dice.chance(0.7):
-        world.set_account(index, flag=0, nonce=dice.choice((0, 7)))
-        if dice.chance(0.6):
-            world.set_account(index, cash=dice.choice((MIN_WITHDRAWAL - 1, 10**10, 10**13, 10**15, MAX_CASH - 1)))
-    account = state.get_account(index)
-    nonce = make_nonce(dice, account.nonce)
-    least = dice.choice((MIN_WITHDRAWAL - 1, MIN_WITHDRAWAL))
-    amount = dice.choice((0, 1, least, max(0, account.cash), 2**255, 2**256 - 1, dice.make_number()))
-    by_authority = dice.chance(0.3)
-    digest = compute_withdraw_digest(rules.domain, index, amount if dice.chance(0.97) else amount ^ 1, nonce)
-    signature = dice.make_signature(world.get_key(index), digest, dice.chance(0.85))
-    signatures, number = dice.place_signatures([signature], dice.chance(0.95))
-    authority = make_authority(world, index) if by_authority else dice.choice((0, 0, world.get_key(index).address))
-    header = make_header(dice, Phase.WITHDRAW, signature=number, authority=authority)
-    header, pre = load_items(header, build_withdraw(index, amount, nonce, by_authority), signatures)
-    return Start(header, state, pre, rules)
 
 
 def make_next_market(dice: Dice, market: Market, time: int) -> Market:

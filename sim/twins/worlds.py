@@ -215,6 +215,16 @@ def make_world(dice: Dice, rules: Rules, has_positions: bool = True, near: bool 
     return world
 
 
+def refresh(world: World) -> None:
+    """Puts the clock near the marks, mostly."""
+    dice, state = world.dice, world.state
+    if dice.chance(0.8):
+        latest = max(market.mark_time for market in state.markets) or dice.choice((NOW, 3))
+        state.put_globals(state.globals._replace(clock=latest + dice.choice((0, 1, 10, 60, 61))))
+        first, second = (m._replace(mark_time=latest - dice.choice((0, 0, 1, 30))) if m.mark_time else m for m in state.markets)
+        state.put_markets((first, second))
+
+
 def make_header(dice: Dice, phase: Phase, **fields: object) -> Header:
     """In the middle of a batch. `state` is put right by whoever runs it."""
     frames, messages = dice.randrange(17), dice.randrange(257)

@@ -12,7 +12,7 @@ from protocol.steps import deposit
 from protocol.types import Header
 from sim.twins import Twins, TwinsDiffer, assert_twins, runner
 from sim.twins.__main__ import KINDS, REACHABLE, Tally, replay, run_kind, run_start
-from sim.twins.cases import make_deposit
+from sim.twins.account_cases import make_deposit
 from sim.twins.dice import ALL_RULES, Dice
 from sim.twins.replay import Start
 from sim.twins.runner import MAX_ARGUMENT_BYTES, get_twins
