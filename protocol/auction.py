@@ -1,4 +1,4 @@
-"""The auction of a flagged account: what a bidder pays for a unit of its positions, and how much may be sold. Twin: contracts/lib/auction.vy.
+"""The auction of a flagged account: the price of a unit of its positions, and how much may be sold. Twin: contracts/lib/auction.vy.
 
 The discount grows by the mark, not by the second: whoever holds bids back has to hold back marks too, and those name their predecessor.
 It is a share of the maintenance that a unit would need alone, since an option's mark says little about the risk of taking it over.

@@ -1,6 +1,6 @@
 # pragma version ~=0.4.3
 """
-@title The auction of a flagged account: what a bidder pays for a unit of its positions, and how much may be sold
+@title The auction of a flagged account: the price of a unit of its positions, and how much may be sold
 @dev Twin of protocol/auction.py.
 """
 

@@ -13,7 +13,7 @@ from protocol.series import EXPIRY_BITS, decode_series
 from protocol.sessions import check_authority, end_row, is_valid_nonce
 from protocol.signing import compute_bid_digest
 from protocol.state import View
-from protocol.steps.order import NONCE_BITS, get_signature_inputs
+from protocol.steps.order import get_signature_inputs
 from protocol.types import MAX_LOTS, SCOPE_TRADE, Account, Globals, Header, Market, Phase, Trade, compute_trade_hash
 
 ARGUMENTS = ("uint256[]", "bytes32[]", "bytes")  # items, chunk hashes, the chunk of the signature
