@@ -21,7 +21,7 @@ from rich.table import Table
 from protocol.codes import Code
 from protocol.rules import Rules
 from protocol.types import Phase
-from sim.twins import account_cases, cases, order_cases, risk_cases
+from sim.twins import account_cases, auction_cases, cases, order_cases, risk_cases
 from sim.twins.cases import MakeStart
 from sim.twins.dice import ALL_RULES, Dice
 from sim.twins.replay import Start, decode_case
@@ -44,6 +44,9 @@ KINDS: dict[str, MakeStart] = {
     "pool": account_cases.make_pool,
     "mark": risk_cases.make_mark,
     "scan": risk_cases.make_scan,
+    "bid": auction_cases.make_bid,
+    "target": auction_cases.make_target,
+    "award": auction_cases.make_award,
 }
 # What each step can answer. A random run that does not come to all of them is too short, or has a hole.
 REACHABLE: dict[str, tuple[Code, ...]] = {
@@ -71,6 +74,12 @@ REACHABLE: dict[str, tuple[Code, ...]] = {
     ),
     "mark": (Code.OK, Code.SERIES, Code.QUORUM, Code.MARK_TIME, Code.MARK_SHAPE),
     "scan": (Code.OK,),
+    "bid": (
+        *(Code.OK, Code.ACCOUNT, Code.SELF_TRADE, Code.NONCE, Code.EXPIRED, Code.SERIES, Code.LEGS, Code.LOTS),
+        *(Code.SIGNATURE, Code.NOT_FLAGGED, Code.BID_SIZE, Code.LIMIT),
+    ),
+    "target": (Code.OK, Code.CASH, Code.MARGIN, Code.BID_SIZE),
+    "award": (Code.OK,),
 }
 FORGED = 0.25  # of the runs, each with its witness changed
 MAX_SHOWN = 3  # differences of one kind

@@ -1,4 +1,4 @@
-"""Random starts of the steps of a BID: BID, TARGET, AWARD; and the most expensive ones that we know how to build."""
+"""Random starts of the steps of a bid for positions of a flagged account: BID, TARGET, AWARD."""
 
 from protocol.auction import AUCTION_MARKS, compute_price
 from protocol.codec.rows import encode_zigzag
@@ -12,10 +12,9 @@ from protocol.series import decode_series
 from protocol.sessions import encode_session
 from protocol.signing import compute_bid_digest
 from protocol.types import MAX_CASH, MAX_LEGS, MAX_LOTS, MAX_POSITIONS, MAX_RATIO, Phase, Trade, compute_trade_hash
-from sim.twins.dice import Dice, get_keys, sign
+from sim.twins.dice import Dice, get_keys
 from sim.twins.replay import Start
 from sim.twins.worlds import World, load_items, make_header, make_positions, make_world
-from sim.twins.worst import LAST, fill_source, make_full_world
 
 
 def make_auction(world: World) -> tuple[int, int]:
@@ -180,18 +179,3 @@ def make_award(dice: Dice, rules: Rules) -> Start:
     if min(room) < 0:
         world.set_account(bidder, positions=())
     return load_auction(Phase.AWARD, world, make_terms(world, bidder, target, legs, dice.choice((1, most))))
-
-
-def make_worst_auction(rules: Rules, phase: Phase) -> Start:
-    """Four legs of 128 shorts, to a bidder with as many longs; the last signature of a full source."""
-    world = make_full_world(rules, 1)
-    world.set_account(0, flag=1)
-    held = world.state.get_account(0).positions
-    legs = tuple((held[at][0], -1) for at in (31, 63, 95, 127))
-    if phase != Phase.BID:
-        return load_auction(phase, world, make_terms(world, 255, 0, legs, 3))
-    nonce, until, limit = 2**64 - 1, 2**40 - 1, 2**62
-    digest = compute_bid_digest(rules.domain, 255, 0, compute_signed_legs(legs), (3, limit, nonce, until))
-    source = fill_source([sign(get_keys()[1], digest)], LAST)
-    header, pre = load_items(make_header(Dice(1), phase, signature=LAST), build_bid(255, 0, legs, 3, limit, nonce, until), source)
-    return Start(header, world.state, pre, rules)

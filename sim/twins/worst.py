@@ -4,12 +4,13 @@ from protocol.codec.frames import Batch, Frame, Message, compute_record
 from protocol.codec.inflate import encode_frame
 from protocol.codec.rows import MAX_ITEMS, encode_row
 from protocol.keccak import keccak
+from protocol.legs import compute_signed_legs
 from protocol.machine import Preimages
-from protocol.operations import build_cancel, build_deposit, build_mark, build_order, build_trade, build_withdraw
+from protocol.operations import build_bid, build_cancel, build_deposit, build_mark, build_order, build_trade, build_withdraw
 from protocol.positions import is_bounded
 from protocol.rules import Rules
 from protocol.series import decode_series, encode_series
-from protocol.signing import compute_cancel_digest, compute_mark_digest, compute_order_digest, compute_withdraw_digest
+from protocol.signing import compute_bid_digest, compute_cancel_digest, compute_mark_digest, compute_order_digest, compute_withdraw_digest
 from protocol.state import State
 from protocol.types import (
     MAX_ACCOUNT_LOTS,
@@ -26,6 +27,7 @@ from protocol.types import (
     compute_record_hash,
     compute_trade_hash,
 )
+from sim.twins.auction_cases import load_auction, make_terms
 from sim.twins.cases import make_open
 from sim.twins.dice import FILLER, Dice, get_keys, sign
 from sim.twins.replay import Start
@@ -174,6 +176,21 @@ def make_worst_scan(rules: Rules) -> Start:
     return Start(make_header(Dice(1), Phase.SCAN), world.state, Preimages([]), rules)
 
 
+def make_worst_auction(rules: Rules, phase: Phase) -> Start:
+    """Four legs of 128 shorts, to a bidder with as many longs; the last signature of a full source."""
+    world = make_full_world(rules, 1)
+    world.set_account(0, flag=1)
+    held = world.state.get_account(0).positions
+    legs = tuple((held[at][0], -1) for at in (31, 63, 95, 127))
+    if phase != Phase.BID:
+        return load_auction(phase, world, make_terms(world, 255, 0, legs, 3))
+    nonce, until, limit = 2**64 - 1, 2**40 - 1, 2**62
+    digest = compute_bid_digest(rules.domain, 255, 0, compute_signed_legs(legs), (3, limit, nonce, until))
+    source = fill_source([sign(get_keys()[1], digest)], LAST)
+    header, pre = load_items(make_header(Dice(1), phase, signature=LAST), build_bid(255, 0, legs, 3, limit, nonce, until), source)
+    return Start(header, world.state, pre, rules)
+
+
 def make_all_worst(rules: Rules) -> list[Start]:
     """Of every step at least one."""
     return [
@@ -187,5 +204,6 @@ def make_all_worst(rules: Rules) -> list[Start]:
         make_worst_terms(rules),
         *(make_worst_trade(rules, phase, at) for phase in (Phase.MAKER, Phase.TAKER, Phase.COMMIT) for at in (0, -1)),
         make_worst_mark(rules),
+        *(make_worst_auction(rules, phase) for phase in (Phase.BID, Phase.TARGET, Phase.AWARD)),
         make_worst_scan(rules),
     ]
