@@ -6,14 +6,16 @@ from collections import Counter
 import pytest
 
 from protocol.codes import Code
+from protocol.free_cash import compute_free
 from protocol.machine import Preimages
 from protocol.margin import compute_margin
 from protocol.operations import build_withdraw
+from protocol.series import encode_series
+from protocol.sessions import encode_session
 from protocol.signing import compute_withdraw_digest
 from protocol.state import State
 from protocol.steps.withdraw import MIN_WITHDRAWAL as LEAST
-from protocol.steps.withdraw import compute_free
-from protocol.types import MAX_CASH, MAX_LOTS, Account, Market, Phase
+from protocol.types import MAX_CASH, MAX_LOTS, SCOPE_TRADE, SCOPE_WITHDRAW, Account, Market, Phase
 from tests.steps_b.worlds import (
     ADDRESSES,
     World,
@@ -137,7 +139,9 @@ def test_who_may(seed: int) -> None:
     assert run(make_world(account, markets), LEAST, key=1)[0] == Code.SIGNATURE
     assert run(make_world(account, markets), LEAST, index=400)[0] == Code.ACCOUNT
     assert run(make_world(account, markets), LEAST, index=HUGE)[0] == Code.ACCOUNT
-    assert run(make_world(account._replace(flag=6), markets), LEAST)[0] == Code.FLAGGED
+    held = account._replace(flag=6, positions=make_positions(random.Random(seed), markets, 1))
+    assert run(make_world(held, markets), LEAST)[0] == Code.FLAGGED
+    assert run(make_world(held._replace(positions=()), markets), LEAST)[0] == Code.OK
     assert run(make_world(account, markets), 0)[0] == Code.NOTHING_FREE
     assert run(make_world(account._replace(cash=-5), markets), LEAST)[0] == Code.NOTHING_FREE
 
@@ -201,9 +205,10 @@ def test_twins_agree_on_random_accounts(seed: int, is_wild: bool) -> None:
         positions = make_positions(rng, (first, second), rng.choice((0, 1, 3, 10)), rng.choice((10, MAX_LOTS)))
         cash = rng.choice((0, LEAST - 1, 10**9, 10**12, 10**16, MAX_CASH - 1))
         account = Account(ADDRESSES[0], cash, 2, 8, rng.choice((0, 0, 0, 3)), positions)
-        free = compute_free(account, (first, second), RULES)
-        amount = rng.choice((1, LEAST - 1, LEAST, HUGE, HUGE, max(free, 0), max(free, 0) + 1, 10**9))
-        code, after = run(make_world(account, (first, second), 2), amount, first=rng.choice((0, 31, 32, 1000)))
+        world = make_world(account, (first, second), 2)
+        free, _ = compute_free(account, world.state.globals, (first, second), RULES)
+        amount = rng.choice((1, LEAST - 1, LEAST, HUGE, HUGE, free, free + 1, 10**9))
+        code, after = run(world, amount, first=rng.choice((0, 31, 32, 1000)))
         codes[code] += 1
         paid = min(amount, free)
         if code == Code.OK:
@@ -211,4 +216,62 @@ def test_twins_agree_on_random_accounts(seed: int, is_wild: bool) -> None:
             assert paid >= LEAST or paid == cash > 0
         elif code == Code.NOTHING_FREE:
             assert paid < LEAST
-    assert {Code.OK, Code.FLAGGED, Code.STALE, Code.NOTHING_FREE} <= set(codes)
+    assert {Code.OK, Code.FLAGGED, Code.STALE, Code.UNSETTLED, Code.NOTHING_FREE} <= set(codes)
+
+
+@pytest.mark.parametrize(("left_s", "expected"), [(1, Code.OK), (0, Code.UNSETTLED), (-1, Code.UNSETTLED)])
+def test_an_expired_position_waits_for_its_settlement(seed: int, left_s: int, expected: Code) -> None:
+    """Long ones too: what it will pay, or owe to a loss that is shared, nobody knows yet."""
+    markets = make_markets(seed)
+    clock = make_globals(400).clock
+    series = encode_series(0, clock + left_s, 10**10, 1)
+    account = Account(ADDRESSES[0], CASH, 2, 8, 0, ((series, 5),))
+    assert run(make_world(account, markets), LEAST)[0] == expected
+
+
+def test_a_shutdown_lets_out_only_those_without_positions(seed: int) -> None:
+    markets = make_markets(seed)
+    flat = Account(ADDRESSES[0], CASH, 2, 8)
+    for positions, expected in (((), Code.OK), (make_positions(random.Random(seed), markets, 2, shorts=0.0), Code.FROZEN)):
+        world = make_world(flat._replace(positions=positions), markets)
+        world.state.put_globals(world.state.globals._replace(shutdown=1))
+        assert run(world, HUGE)[0] == expected
+
+
+@pytest.mark.parametrize(("balance", "paid"), [(0, 0), (LEAST - 1, 0), (LEAST, LEAST), (CASH, CASH), (CASH + 1, CASH)])
+def test_pays_no_more_than_l1_holds(seed: int, balance: int, paid: int) -> None:
+    world = make_world(Account(ADDRESSES[0], CASH, 2, 8), make_markets(seed))
+    world.state.put_globals(world.state.globals._replace(balance=balance))
+    code, after = run(world, HUGE)
+    assert code == (Code.OK if paid else Code.NOTHING_FREE)
+    assert after.globals.balance == balance - paid
+    assert after.get_account(INDEX).cash == CASH - paid
+
+
+@pytest.mark.parametrize(
+    ("key", "scope", "left_s", "expected"),
+    [
+        (1, SCOPE_WITHDRAW, 0, Code.OK),
+        (1, SCOPE_WITHDRAW | SCOPE_TRADE, 9, Code.OK),
+        (1, SCOPE_WITHDRAW, -1, Code.SIGNATURE),
+        (1, SCOPE_TRADE, 9, Code.SIGNATURE),
+        (1, 0, 9, Code.SIGNATURE),
+        (2, SCOPE_WITHDRAW, 9, Code.SIGNATURE),
+        (0, SCOPE_WITHDRAW, 9, Code.OK),
+    ],
+)
+def test_a_session_key_withdraws_within_scope_and_time_and_to_the_owner(
+    seed: int, key: int, scope: int, left_s: int, expected: Code
+) -> None:
+    """Key 1 is the session's, key 0 the owner's, key 2 nobody's."""
+    session = encode_session(ADDRESSES[1], scope, make_globals(400).clock + left_s)
+    code, after = run(make_world(Account(ADDRESSES[0], CASH, 2, 8, session=session), make_markets(seed)), LEAST, key=key)
+    assert code == expected
+    assert after.outbox == ([(ADDRESSES[0], LEAST)] if expected == Code.OK else [])
+
+
+def test_the_sender_of_a_forced_row_is_the_owner_not_the_session_key(seed: int) -> None:
+    session = encode_session(ADDRESSES[1], SCOPE_WITHDRAW, 2**40 - 1)
+    world = make_world(Account(ADDRESSES[0], CASH, 2, 8, session=session), make_markets(seed))
+    world.pre.items = build_withdraw(INDEX, LEAST, 9, by_authority=True)
+    assert world.run(Phase.WITHDRAW, authority=ADDRESSES[1])[0].code == Code.AUTHORITY

@@ -12,13 +12,14 @@ from protocol.params import MINIMAL, Params
 from protocol.rules import Rules
 from protocol.series import encode_series
 from protocol.signing import compute_domain
-from protocol.state import State
+from protocol.state import State, put_bit
 from protocol.types import (
     MAX_ACCOUNT_LOTS,
     MAX_FORWARD,
     MAX_LOTS,
     MAX_SLICES,
     Account,
+    Bitmap,
     Globals,
     Header,
     Market,
@@ -27,6 +28,7 @@ from protocol.types import (
     Slice,
     Trade,
     compute_trade_hash,
+    is_holder,
     is_risky,
 )
 from sim.twins import Outcome, assert_twins
@@ -92,11 +94,11 @@ class World:
         return header if phase == Phase.SCAN else header._replace(scratch=compute_array_hash(self.pre.items))
 
     def put_account(self, index: int, account: Account) -> None:
-        """With its bit, as COMMIT keeps it."""
+        """With its bits."""
         self.state.put_account(index, account)
-        word, bit = self.state.get_word(index >> 8), 1 << (index & 255)
-        is_visited = account.flag > 0 or is_risky(account.cash, account.positions)
-        self.state.put_word(index >> 8, word | bit if is_visited else word & ~bit)
+        put_bit(self.state, Bitmap.RISKY, index, account.flag > 0 or is_risky(account.cash, account.positions))
+        put_bit(self.state, Bitmap.HOLDER, index, is_holder(account))
+        put_bit(self.state, Bitmap.REQUEST, index, account.request != 0)
 
     def run(self, phase: Phase, signature: int = 0, authority: int = 0) -> tuple[Outcome, State]:
         """The step by both twins, on copies: what it gave, and the state after it."""
@@ -158,9 +160,9 @@ def make_positions(
     return tuple(sorted(found.items()))
 
 
-def make_globals(accounts: int, cursor: int = 0) -> Globals:
+def make_globals(accounts: int) -> Globals:
     """In mid-life; the fund and the fees are only there to be kept."""
-    return Globals(clock=NOW + 5, allowance=1_000, accounts=accounts, marks=7, cursor=cursor, fund=11, fees=13)
+    return Globals(clock=NOW + 5, allowance=1_000, accounts=accounts, marks=7, fund=11, fees=13, balance=1 << 62)
 
 
 def make_worst_markets(rng: random.Random) -> tuple[Market, Market]:
