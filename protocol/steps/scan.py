@@ -1,56 +1,50 @@
-"""SCAN: one account of the mandatory scan, or one bitmap word without any. Twin: contracts/steps/scan.vy."""
+"""SCAN: one account of a scan, or one bitmap word without any. Twin: contracts/steps/scan.vy.
+
+A scan visits every account whose bit is set, in index order, and the sequencer has no say in it. What happens there is in
+`protocol/sweeps/`, one module a mode; the way from account to account is in `protocol/sweeps/modes.py`.
+"""
 
 from protocol.codes import Code
-from protocol.machine import Preimages, next_row
-from protocol.margin import Margin
+from protocol.machine import Preimages
 from protocol.rules import Rules
-from protocol.state import View
-from protocol.types import WORD_ACCOUNTS, Account, Header, is_risky
+from protocol.state import View, get_word_index, put_bit
+from protocol.sweeps.modes import WORK, enter, get_next, go_on
+from protocol.sweeps.tour import End, Tour
+from protocol.types import Account, Bitmap, Header, Mode, Phase
 
-ARGUMENTS = ()
-TOUCHES = ("globals", "word", "holder", "markets")
+SWEEP_TYPE = "(uint256,uint256,uint256,uint256,uint256,int256,int256,int256,int256,int256,uint256,uint256,int256,int256,bytes32)"
+ARGUMENTS = (SWEEP_TYPE, "uint256[]")  # sweep, lines
+TOUCHES = ("globals", "word", "holder", "markets", "word")
 
 
 def get_inputs(h: Header, pre: Preimages, rules: Rules) -> tuple[object, ...]:
-    """Nothing but the state."""
-    return ()
-
-
-def get_next(word: int, cursor: int) -> int:
-    """The first account from `cursor` on whose bit is set in its word, or the first account of the next word."""
-    rest = word >> (cursor & 255)
-    if rest == 0:
-        return (cursor >> 8 << 8) + WORD_ACCOUNTS
-    return cursor + (rest & -rest).bit_length() - 1
-
-
-def compute_flag(a: Account, margin: Margin, mark: int) -> Account:
-    """Flags below maintenance, unflags at or above it. A flag kills the account's orders."""
-    is_healthy = margin.equity >= margin.maintenance and a.cash >= 0
-    if a.flag and is_healthy:
-        return a._replace(flag=0)
-    if not a.flag and (a.cash < 0 or (margin.has_short and not is_healthy)):
-        return a._replace(flag=mark, generation=a.generation + 1)
-    return a
+    """The scan behind the scratch."""
+    return (tuple(pre.sweep), pre.lines)
 
 
 def step(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, Code]:
-    """The sequencer has no say in it: every set bit is visited, in index order."""
+    """Always applies."""
     # READ
     g = view.get_globals()
-    word = view.get_word(g.cursor >> 8)
-    index = get_next(word, g.cursor)
-    cursor = index
-    if index >> 8 == g.cursor >> 8:
-        a = view.get_account(index)
-        markets = view.get_markets()
-        # COMPUTE
-        after = compute_flag(a, rules.kernel.compute_margin(a.cash, a.positions, markets), g.marks)
-        # WRITE
-        view.put_account(index, after)
-        if not is_risky(a.cash, a.positions):
-            view.put_word(index >> 8, word & ~(1 << (index & 255)))
-        cursor = index + 1
-    is_over = cursor >= g.accounts
-    view.put_globals(g._replace(cursor=0 if is_over else cursor, allowance=g.allowance - 1))
-    return (next_row(h) if is_over else h), Code.OK
+    cursor = pre.sweep.cursor
+    work = WORK[Mode(pre.sweep.mode)]
+    place = get_word_index(work.bitmap, cursor, rules.params)
+    word = view.get_word(place)
+    index = get_next(word, cursor)
+    is_visit = index >> 8 == cursor >> 8
+    before = view.get_account(index) if is_visit else Account()
+    tour = Tour(g.spend(1), pre.sweep, pre.lines, view.get_markets())
+    if not is_visit:
+        return go_on(h, view, pre, tour.put_sweep(cursor=index)), Code.OK
+    # COMPUTE
+    visit = work.visit(index, before, tour.put_sweep(cursor=index + 1), rules)
+    # WRITE
+    if visit.account is not before:
+        view.put_account(index, visit.account)
+    if not visit.keeps_bit:
+        view.put_word(place, word & ~(1 << (index & 255)))
+        if index >= rules.params.max_accounts and pre.sweep.mode == Mode.FLAG:
+            put_bit(view, Bitmap.HOLDER, index, False)
+    if visit.is_ripe:
+        return enter(h, view, pre, End(visit.tour, Phase.TAKEOVER)), Code.OK
+    return go_on(h, view, pre, visit.tour), Code.OK
