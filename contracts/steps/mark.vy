@@ -4,9 +4,11 @@
 @dev Twin of protocol/steps/mark.py.
 """
 
+from ..lib import breaker
 from ..lib import codes
 from ..lib import machine
 from ..lib import merkle
+from ..lib import quorum
 from ..lib import signatures
 from ..lib import types
 
@@ -21,6 +23,9 @@ MAX_PARAMETER: constant(int256) = 64 * NANO
 
 MARK_GAP: immutable(uint256)
 MARK_RESYNC: immutable(uint256)
+HALT_MOVE: immutable(uint256)
+HALT_WINDOW: immutable(uint256)
+HALT_TIME: immutable(uint256)
 DOMAIN: immutable(bytes32)
 QUORUM: immutable(uint256)
 ORACLES: immutable(DynArray[address, 8])
@@ -29,58 +34,24 @@ ORACLES: immutable(DynArray[address, 8])
 def __init__(rules: types.Rules):
     MARK_GAP = rules.mark_gap
     MARK_RESYNC = rules.mark_resync
+    HALT_MOVE = rules.halt_move
+    HALT_WINDOW = rules.halt_window
+    HALT_TIME = rules.halt_time
     DOMAIN = rules.domain
     QUORUM = rules.quorum
     ORACLES = rules.oracles
 
 @internal
 @view
-def _get_place(signer: uint256) -> uint256:
+def _check_time(g: types.Globals, mark_time: uint256, previous: uint256, time: uint256) -> uint256:
     """
-    @notice 1 for the first oracle, 0 for anyone else.
+    @notice A mark names its predecessor, so none can be left out; after ten minutes without one it need not. After a shutdown there is one
+            more.
     """
-    place: uint256 = 0
-    for oracle: address in ORACLES:
-        place += 1
-        if signer != 0 and convert(oracle, uint256) == signer:
-            return place
-    return 0
-
-@internal
-@view
-def _check_quorum(
-    header: types.Header,
-    items: DynArray[uint256, 128],
-    chunk_hashes: DynArray[bytes32, 32],
-    chunk: Bytes[2080],
-    next_chunk: Bytes[2080],
-) -> uint256:
-    """
-    @notice Signers ascend in the oracles' list, so that they are distinct.
-    """
-    digest: bytes32 = signatures._mark_digest(DOMAIN, items)
-    last: uint256 = 0
-    for i: uint256 in range(QUORUM, bound=8):
-        index: uint256 = header.signature + i
-        signer: uint256 = 0
-        if index >> signatures.CHUNK_BITS == header.signature >> signatures.CHUNK_BITS:
-            signer = signatures._signer(digest, chunk_hashes, chunk, index, header.signatures)
-        else:
-            signer = signatures._signer(digest, chunk_hashes, next_chunk, index, header.signatures)
-        place: uint256 = self._get_place(signer)
-        if place <= last:
-            return codes.QUORUM
-        last = place
-    return codes.OK
-
-@internal
-@view
-def _check_time(clock: uint256, mark_time: uint256, previous: uint256, time: uint256) -> uint256:
-    """
-    @notice A mark names its predecessor, so none can be left out; after ten minutes without one it need not.
-    """
-    if time > clock or time >> TIME_BITS != 0:
+    if time > g.clock or time >> TIME_BITS != 0:
         return codes.MARK_TIME
+    if g.shutdown != 0:
+        return codes.OK if time == g.shutdown and time > mark_time else codes.MARK_TIME
     if previous == mark_time and time >= mark_time + MARK_GAP:
         return codes.OK
     if time >= mark_time + MARK_RESYNC:
@@ -107,6 +78,7 @@ def _decode_slice(items: DynArray[uint256, 128], at: uint256) -> types.Slice:
         rho=self._decode_zigzag(items[at + 4]),
         m=self._decode_zigzag(items[at + 5]),
         sigma=self._decode_zigzag(items[at + 6]),
+        close=0,
     )
 
 @internal
@@ -134,12 +106,14 @@ def _is_slice_bounded(s: types.Slice) -> bool:
 @pure
 def _merge_slices(market: types.Market, items: DynArray[uint256, 128]) -> (bool, types.Market):
     """
-    @notice Expired slices are kept as they are until they settle; all others come from the mark. False where the mark does not fit.
+    @notice Expired slices are kept as they are until they settle, but the first mark at or after expiry says where the market closed; all
+            others come from the mark. False where the mark does not fit.
     """
     time: uint256 = items[3]
-    merged: types.Market = empty(types.Market)
+    merged: types.Market = market
     merged.index_price = items[4]
     merged.mark_time = time
+    merged.slices = empty(types.Slice[16])
     count: uint256 = 0
     missing: uint256 = 0  # live expiries that the mark must still bring
     for item: types.Slice in market.slices:
@@ -147,6 +121,8 @@ def _merge_slices(market: types.Market, items: DynArray[uint256, 128]) -> (bool,
             break
         if item.expiry <= time:
             merged.slices[count] = item
+            if item.close == 0:
+                merged.slices[count].close = items[4]
             count += 1
         else:
             missing += 1
@@ -180,7 +156,7 @@ def step(
     markets_path: bytes32[2],
 ) -> (types.Header, uint256):
     """
-    @notice A mark that applies opens the mandatory scan.
+    @notice A mark that applies opens the mandatory scan; not after a shutdown, when nothing is liquidated any more.
     """
     assert keccak256(abi_encode(items)) == header.scratch, "mark: items"
     underlying: uint256 = items[1]
@@ -193,22 +169,30 @@ def step(
     # CHECK
     if underlying >= UNDERLYINGS:
         return h, codes.SERIES
-    code: uint256 = self._check_quorum(header, items, chunk_hashes, chunk, next_chunk)
+    code: uint256 = quorum._check(header, signatures._mark_digest(DOMAIN, items), chunk_hashes, chunk, next_chunk, QUORUM, ORACLES)
     if code == codes.OK:
-        code = self._check_time(globals.clock, markets[underlying].mark_time, items[2], items[3])
+        code = self._check_time(globals, markets[underlying].mark_time, items[2], items[3])
     if code != codes.OK:
         return h, code
-    is_fit: bool = False
-    fresh: types.Market = empty(types.Market)
-    is_fit, fresh = self._merge_slices(markets[underlying], items)
-    if not is_fit or fresh.index_price == 0 or fresh.index_price > MAX_FORWARD:
+    if items[4] == 0 or items[4] > MAX_FORWARD:
         return h, codes.MARK_SHAPE
+    fresh: types.Market = breaker._observe(markets[underlying], items[3], items[4], HALT_MOVE, HALT_WINDOW, HALT_TIME)
+    is_fit: bool = False
+    is_fit, fresh = self._merge_slices(fresh, items)
+    if not is_fit:
+        return h, codes.MARK_SHAPE
+    # COMPUTE
+    is_counted: bool = not breaker._is_halted(fresh, globals.clock) and not breaker._is_halted(markets[1 - underlying], globals.clock)
+    is_scanned: bool = globals.accounts > 0 and globals.shutdown == 0
     # WRITE
     new: bytes32 = merkle._markets_node(fresh, markets[1]) if underlying == 0 else merkle._markets_node(markets[0], fresh)
     g: types.Globals = globals
-    g.marks += 1
-    g.cursor = 0
+    if is_counted:
+        g.marks += 1
+    if is_scanned:
+        g.slots_equity = 0
+        sweep: types.Sweep = empty(types.Sweep)
+        sweep.mode = machine.MODE_FLAG
+        h = machine._open_scan(h, sweep)
     h.state = merkle._root(g, merkle._fold_markets(rest, old, new, markets_path))
-    if g.accounts > 0:
-        h.phase = machine.SCAN
     return h, codes.OK

@@ -1,14 +1,15 @@
 """MARK: the oracles' index, forwards and surface of one underlying; then the scan. Twin: contracts/steps/mark.vy."""
 
-from protocol.codec.frames import compute_chunk_hashes, compute_signature_chunks
+from protocol.breaker import is_halted, observe
 from protocol.codec.rows import decode_zigzag
 from protocol.codes import Code
-from protocol.machine import Preimages, next_row
+from protocol.machine import Preimages, next_row, open_scan
 from protocol.operations import MARK_HEAD, SLICE_ITEMS
+from protocol.quorum import check_quorum, get_quorum_inputs
 from protocol.rules import Rules
-from protocol.signing import compute_mark_digest, get_signature
+from protocol.signing import compute_mark_digest
 from protocol.state import View
-from protocol.types import MAX_FORWARD, MAX_SLICES, UNDERLYINGS, Globals, Header, Market, Phase, Slice
+from protocol.types import MAX_FORWARD, MAX_SLICES, UNDERLYINGS, Globals, Header, Market, Mode, Slice, Sweep
 
 ARGUMENTS = ("uint256[]", "bytes32[]", "bytes", "bytes")  # items, chunk hashes, the chunk of the first signature, the one after it
 TOUCHES = ("globals", "markets")
@@ -18,23 +19,14 @@ TIME_BITS = 40
 
 
 def get_inputs(h: Header, pre: Preimages, rules: Rules) -> tuple[object, ...]:
-    """The row, and the two chunks that the quorum's signatures can be in."""
-    chunks = [*compute_signature_chunks(pre.signatures), b"", b""]
-    at = min(h.signature >> 5, len(chunks) - 2)
-    return pre.items, compute_chunk_hashes(pre.signatures), chunks[at], chunks[at + 1]
+    """The row, and where its signatures are."""
+    return (pre.items, *get_quorum_inputs(h, pre))
 
 
-def check_quorum(items: tuple[int, ...], signatures: list[bytes | None], rules: Rules) -> Code:
-    """Signers ascend in the oracles' list, so that they are distinct."""
+def compute_digest(items: tuple[int, ...], rules: Rules) -> bytes:
+    """What the quorum signs."""
     _, underlying, previous, time, index = items[:MARK_HEAD]
-    digest = compute_mark_digest(rules.domain, underlying, previous, time, index, items[MARK_HEAD:])
-    place = -1
-    for signature in signatures:
-        signer = rules.kernel.get_signer(digest, signature)
-        if signer == 0 or signer not in rules.oracles or rules.oracles.index(signer) <= place:
-            return Code.QUORUM
-        place = rules.oracles.index(signer)
-    return Code.OK
+    return compute_mark_digest(rules.domain, underlying, previous, time, index, items[MARK_HEAD:])
 
 
 def decode_slices(items: tuple[int, ...]) -> tuple[Slice, ...]:
@@ -59,9 +51,11 @@ def is_slice_bounded(s: Slice) -> bool:
 
 
 def check_time(g: Globals, market: Market, previous: int, time: int, rules: Rules) -> Code:
-    """A mark names its predecessor, so none can be left out; after ten minutes without one it need not."""
+    """A mark names its predecessor, so none can be left out; after ten minutes without one it need not. After a shutdown there is one more."""
     if time > g.clock or time >> TIME_BITS:
         return Code.MARK_TIME
+    if g.shutdown:
+        return Code.OK if time == g.shutdown and time > market.mark_time else Code.MARK_TIME
     if previous == market.mark_time and time >= market.mark_time + rules.params.mark_gap_s:
         return Code.OK
     if time >= market.mark_time + rules.params.mark_resync_s:
@@ -69,7 +63,12 @@ def check_time(g: Globals, market: Market, previous: int, time: int, rules: Rule
     return Code.MARK_TIME
 
 
-def merge_slices(market: Market, time: int, new: tuple[Slice, ...]) -> tuple[Slice, ...] | None:
+def close_slice(item: Slice, index_price: int) -> Slice:
+    """The first mark at or after expiry says where the market closed."""
+    return item if item.close else item._replace(close=index_price)
+
+
+def merge_slices(market: Market, time: int, index_price: int, new: tuple[Slice, ...]) -> tuple[Slice, ...] | None:
     """Expired slices are kept as they are until they settle; all others come from the mark. None where the mark does not fit."""
     last = time
     for item in new:
@@ -77,18 +76,17 @@ def merge_slices(market: Market, time: int, new: tuple[Slice, ...]) -> tuple[Sli
             return None
         last = item.expiry
     expiries = {item.expiry for item in new}
-    kept = tuple(item for item in market.slices if item.expiry <= time)
+    kept = tuple(close_slice(item, index_price) for item in market.slices if item.expiry <= time)
     if any(item.expiry > time and item.expiry not in expiries for item in market.slices):
         return None
     return kept + new if len(kept) + len(new) <= MAX_SLICES else None
 
 
 def step(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, Code]:
-    """A mark that applies opens the mandatory scan."""
+    """A mark that applies opens the mandatory scan; not after a shutdown, when nothing is liquidated any more."""
     _, underlying, previous, time, index = pre.items[:MARK_HEAD]
-    quorum = rules.params.quorum
-    signatures = [get_signature(pre.signatures, h.signature + i) for i in range(quorum)]
-    h = next_row(h)._replace(signature=h.signature + quorum)
+    before = h
+    h = next_row(h)._replace(signature=h.signature + rules.params.quorum)
     # READ
     g = view.get_globals()
     markets = view.get_markets()
@@ -96,16 +94,20 @@ def step(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, C
     if underlying >= len(UNDERLYINGS):
         return h, Code.SERIES
     market = markets[underlying]
-    code = check_quorum(pre.items, signatures, rules)
+    code = check_quorum(before, pre, compute_digest(pre.items, rules), rules)
     if code == Code.OK:
         code = check_time(g, market, previous, time, rules)
     if code != Code.OK:
         return h, code
-    slices = merge_slices(market, time, decode_slices(pre.items))
+    slices = merge_slices(market, time, index, decode_slices(pre.items))
     if slices is None or not 0 < index <= MAX_FORWARD:
         return h, Code.MARK_SHAPE
+    # COMPUTE
+    fresh = observe(market, time, index, rules.params)._replace(index_price=index, mark_time=time, slices=slices)
+    markets = (fresh, markets[1]) if underlying == 0 else (markets[0], fresh)
+    is_counted = not any(is_halted(each, g.clock) for each in markets)
+    is_scanned = g.accounts > 0 and g.shutdown == 0
     # WRITE
-    fresh = Market(index, time, slices)
-    view.put_markets((fresh, markets[1]) if underlying == 0 else (markets[0], fresh))
-    view.put_globals(g._replace(marks=g.marks + 1, cursor=0))
-    return (h._replace(phase=Phase.SCAN) if g.accounts else h), Code.OK
+    view.put_markets(markets)
+    view.put_globals(g._replace(marks=g.marks + is_counted, slots_equity=0 if is_scanned else g.slots_equity))
+    return (open_scan(h, pre, Sweep(mode=Mode.FLAG)) if is_scanned else h), Code.OK

@@ -21,7 +21,7 @@ from rich.table import Table
 from protocol.codes import Code
 from protocol.rules import Rules
 from protocol.types import Phase
-from sim.twins import account_cases, auction_cases, cases, order_cases, risk_cases
+from sim.twins import account_cases, auction_cases, cases, market_cases, order_cases, risk_cases
 from sim.twins.cases import MakeStart
 from sim.twins.dice import ALL_RULES, Dice
 from sim.twins.replay import Start, decode_case
@@ -42,7 +42,9 @@ KINDS: dict[str, MakeStart] = {
     "withdraw": account_cases.make_withdraw,
     "authorize": account_cases.make_authorize,
     "pool": account_cases.make_pool,
-    "mark": risk_cases.make_mark,
+    "mark": market_cases.make_mark,
+    "settle": market_cases.make_settle,
+    "shutdown": market_cases.make_shutdown,
     "scan": risk_cases.make_scan,
     "bid": auction_cases.make_bid,
     "target": auction_cases.make_target,
@@ -73,6 +75,8 @@ REACHABLE: dict[str, tuple[Code, ...]] = {
         *(Code.STALE, Code.NOTHING_FREE),
     ),
     "mark": (Code.OK, Code.SERIES, Code.QUORUM, Code.MARK_TIME, Code.MARK_SHAPE),
+    "settle": (Code.OK, Code.SERIES, Code.QUORUM, Code.SETTLE_TIME, Code.PRICE),
+    "shutdown": (Code.OK, Code.AUTHORITY, Code.SHUTDOWN_TIME),
     "scan": (Code.OK,),
     "bid": (
         *(Code.OK, Code.ACCOUNT, Code.SELF_TRADE, Code.NONCE, Code.EXPIRED, Code.SERIES, Code.LEGS, Code.LOTS),

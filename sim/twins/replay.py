@@ -7,7 +7,7 @@ from protocol.machine import Preimages
 from protocol.params import PRESETS
 from protocol.rules import Rules
 from protocol.state import State
-from protocol.types import Account, Globals, Header, Market, Order, Phase, Record, Slice, Trade
+from protocol.types import Account, Globals, Header, Market, Order, Page, Phase, Record, Slice, Sweep, Trade, TwoWay
 
 
 class Start(NamedTuple):
@@ -46,7 +46,7 @@ def encode_case(start: Start) -> dict[str, Any]:
         "globals": _encode(state.globals),
         "markets": _encode(state.markets),
         "accounts": _encode(list(state.accounts.items())),
-        "orders": [[index, slot, _encode(order)] for index, slots in state.orders.items() for slot, order in slots.items()],
+        "orders": _encode([(index, slot, order) for index, slots in state.orders.items() for slot, order in slots.items()]),
         "words": _encode(list(state.words.items())),
         "outbox": _encode(state.outbox),
         "batches": _encode(pre.batches),
@@ -54,12 +54,22 @@ def encode_case(start: Start) -> dict[str, Any]:
         "signatures": _encode(pre.signatures),
         "items": _encode(pre.items),
         "trade": _encode(pre.trade),
+        "sweep": _encode(pre.sweep),
+        "lines": _encode(pre.lines),
     }
 
 
 def _decode_market(value: Any) -> Market:
-    index_price, mark_time, slices = value
-    return Market(index_price, mark_time, tuple(Slice(*item) for item in slices))
+    index_price, mark_time, slices, *breaker = value
+    return Market(index_price, mark_time, tuple(Slice(*item) for item in slices), *breaker)
+
+
+def _decode_entry(value: Any) -> Order | Page:
+    """An order has more fields than a page."""
+    if len(value) == len(Order._fields):
+        return Order(*value)
+    *head, quotes = value
+    return Page(*head, tuple(TwoWay(*item) for item in quotes))
 
 
 def _decode_batch(value: Any) -> Batch:
@@ -74,15 +84,20 @@ def decode_case(case: dict[str, Any]) -> Start:
     state.put_globals(Globals(*case["globals"]))
     first, second = (_decode_market(value) for value in _decode(case["markets"]))
     state.put_markets((first, second))
-    for index, (owner, cash, generation, nonce, flag, positions) in _decode(case["accounts"]):
-        state.put_account(index, Account(owner, cash, generation, nonce, flag, positions))
-    for index, slot, order in case["orders"]:
-        state.put_order(index, slot, Order(*order))
+    for index, account in _decode(case["accounts"]):
+        state.put_account(index, Account(*account))
+    for index, slot, value in _decode(case["orders"]):
+        entry = _decode_entry(value)
+        if isinstance(entry, Page):
+            state.put_page(index, slot, entry)
+        else:
+            state.put_order(index, slot, entry)
     for index, word in case["words"]:
         state.put_word(index, word)
     pre = Preimages([_decode_batch(value) for value in _decode(case["batches"])])
     pre.rows, pre.signatures, pre.items = _decode(case["rows"]), _decode(case["signatures"]), _decode(case["items"])
     pre.trade = None if case["trade"] is None else Trade(*_decode(case["trade"]))
+    pre.sweep, pre.lines = Sweep(*_decode(case["sweep"])), _decode(case["lines"])
     for index, (owner, amount) in enumerate(case["outbox"]):
         state.append_outbox(index, owner, amount)
     return Start(Header(*_decode(case["header"])), state, pre, Rules(params, bytes.fromhex(case["domain"]), tuple(case["oracles"])))

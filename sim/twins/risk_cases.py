@@ -5,17 +5,16 @@ from typing import NamedTuple
 from protocol.keccak import ZERO
 from protocol.machine import Preimages
 from protocol.margin import compute_mark, get_slice
-from protocol.operations import MARK_HEAD, SLICE_ITEMS, Kind, build_mark, build_trade
+from protocol.operations import build_trade
 from protocol.positions import apply_lots, is_bounded
 from protocol.rules import Rules
 from protocol.series import decode_series
-from protocol.signing import compute_mark_digest
 from protocol.steps.margin import compute_side
 from protocol.steps.terms import compute_fee
-from protocol.types import MAX_CASH, MAX_FORWARD, MAX_LOTS, MAX_POSITIONS, Market, Order, Phase, Slice, Trade, compute_trade_hash
+from protocol.types import MAX_CASH, MAX_LOTS, MAX_POSITIONS, Order, Phase, Slice, Trade, compute_trade_hash
 from sim.twins.dice import Dice, get_keys
 from sim.twins.replay import Start
-from sim.twins.worlds import DAY_S, NANO, World, load_items, make_header, make_order, make_slice, make_world, refresh
+from sim.twins.worlds import NANO, World, load_items, make_header, make_order, make_slice, make_world, refresh
 
 
 class Meeting(NamedTuple):
@@ -189,72 +188,6 @@ def make_commit(dice: Dice, rules: Rules) -> Start:
         order = make_order(dice, state.get_account(index), 9, series=trade.series, lots=MAX_LOTS, filled=dice.choice((0, MAX_LOTS - lots)))
         state.put_order(index, slot, order)
     return load_trade(Phase.COMMIT, world, trade)
-
-
-def make_next_market(dice: Dice, market: Market, time: int) -> Market:
-    """Every live expiry again, and maybe new ones."""
-    live = [item for item in market.slices if item.expiry > time]
-    forward = live[0].forward if live else 10**9
-    slices = [make_slice(dice, item.expiry, item.forward) for item in live]
-    last = max([time, *(item.expiry for item in live)])
-    while not slices or (len(slices) < 16 and dice.chance(0.3)):
-        last += dice.choice((1, DAY_S))
-        slices.append(make_slice(dice, last, forward))
-    return Market(dice.choice((1, 50_000 * 10**6, MAX_FORWARD)), time, tuple(slices))
-
-
-def spoil_mark(dice: Dice, items: list[int]) -> None:
-    """One item out of its bounds, or two slices that do not fit."""
-    count = (len(items) - MARK_HEAD) // SLICE_ITEMS
-    start = MARK_HEAD + SLICE_ITEMS * dice.randrange(count)
-    match dice.randrange(5):
-        case 0 if count > 1:
-            del items[start : start + SLICE_ITEMS]
-        case 1 if count > 1:
-            at = MARK_HEAD + SLICE_ITEMS
-            items[MARK_HEAD:at], items[at : at + SLICE_ITEMS] = items[at : at + SLICE_ITEMS], items[MARK_HEAD:at]
-        case 2:
-            items[4] = dice.choice((0, MAX_FORWARD + 1, dice.make_number()))
-        case _:
-            at = dice.randrange(SLICE_ITEMS)
-            edge = 64 * NANO
-            edges = (2**40, MAX_FORWARD, edge << 1, edge << 1, NANO << 1, edge << 1, edge << 1)
-            items[start + at] = dice.choice((dice.make_number(), 0, edges[at] + dice.choice((-2, -1, 0, 1, 2))))
-
-
-def make_mark(dice: Dice, rules: Rules) -> Start:
-    """A good mark, then something about it or its quorum spoiled."""
-    world = make_world(dice, rules, False)
-    refresh(world)
-    state, p = world.state, rules.params
-    underlying = dice.randrange(2)
-    market = state.markets[underlying]
-    clock = state.globals.clock
-    ages = (market.mark_time + p.mark_gap_s + dice.choice((-1, 0, 1)), market.mark_time + p.mark_resync_s + dice.choice((-1, 0, 1)))
-    time = dice.choice((clock, clock, clock - 1, *ages))
-    if dice.chance(0.85):
-        clock = max(clock, time, min(ages[0] + 1, market.mark_time + p.mark_gap_s + 1))
-        time = max(time, min(market.mark_time + p.mark_gap_s, clock))
-        state.put_globals(state.globals._replace(clock=clock))
-    if dice.chance(0.05):
-        state.put_globals(state.globals._replace(accounts=0))
-    previous = market.mark_time if dice.chance(0.85) else dice.choice((0, market.mark_time + 1, dice.make_number()))
-    items = list(build_mark(underlying, previous, make_next_market(dice, market, time)))
-    if dice.chance(0.3):
-        spoil_mark(dice, items)
-    if dice.chance(0.05):
-        items[dice.choice((1, 3))] = dice.make_number()
-    _, *head = items[:MARK_HEAD]
-    digest = compute_mark_digest(rules.domain, head[0], head[1], head[2], head[3], tuple(items[MARK_HEAD:]))
-    oracles = get_keys()[-p.oracle_count :]
-    signers = sorted(dice.sample(range(p.oracle_count), p.quorum))
-    if dice.chance(0.1):
-        signers = [dice.choice((signers[0], signers[-1], 0)) for _ in signers]
-    parts = [dice.make_signature(oracles[at], digest, dice.chance(0.93)) for at in signers]
-    signatures, number = dice.place_signatures(parts, dice.chance(0.95))
-    header, pre = load_items(make_header(dice, Phase.MARK, signature=number), tuple(items), signatures)
-    assert items[0] == Kind.MARK
-    return Start(header, state, pre, rules)
 
 
 def make_scan(dice: Dice, rules: Rules) -> Start:

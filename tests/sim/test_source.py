@@ -16,7 +16,7 @@ def check_source(source: Source, times: range, min_books: int) -> None:
         source.advance(now)
         for of, market in source.get_markets().items():
             assert market.mark_time == now
-            merged = merge_slices(before.get(of, Market()), now, market.slices)
+            merged = merge_slices(before.get(of, Market()), now, market.index_price, market.slices)
             assert merged is not None
             before[of] = market
         books = source.get_books()
