@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from challenger.evidence import StepFacts, StepProof, Truth
 from protocol.codec.frames import Batch
+from protocol.codec.rows import decode_zigzag
 from protocol.codes import Code
 from protocol.history import History
 from protocol.keccak import ZERO
@@ -18,9 +19,9 @@ from protocol.operations import Kind
 from protocol.rules import Rules
 from protocol.state import State
 from protocol.steps import STEPS
-from protocol.steps.scan import get_next
+from protocol.sweeps.modes import get_visited
 from protocol.trace import Machine
-from protocol.types import Header, Phase, compute_header_leaf, encode_header
+from protocol.types import Header, Phase, Trade, compute_header_leaf, encode_header
 
 KEPT_HISTORIES = 32  # more than there are open epochs on mainnet: a liar in every one of them must not make us trace anew
 SOURCES = (Phase.OPEN, Phase.MESSAGE, Phase.INFLATE, Phase.FETCH)  # steps that belong to no operation
@@ -103,42 +104,54 @@ class Tracer:
 def _describe(machine: Machine) -> StepFacts:
     """Runs the next step of `machine` and says what it was about."""
     before, pre = machine.header, machine.preimages
-    cursor = _get_scanned(machine) if before.phase == Phase.SCAN else None
-    side = _get_side(before, pre)
+    visited, side = _get_visited(machine), _get_side(before, pre)
     applied = machine.step()
     batch = pre.batches[max(before.batch - 1, 0) if before.phase != Phase.OPEN else before.batch].record.number
     is_row = applied.phase not in SOURCES or (applied.phase == Phase.FETCH and machine.header.phase not in SOURCES)
     items = applied.items if is_row else ()
     operation = Kind(items[0] & 15).name if items else ""
     account, amount = _get_subject(items)
-    account = cursor if cursor is not None else side if side is not None else account
+    account = visited if visited is not None else side if side is not None else account
     return StepFacts(batch, applied.phase.name, operation, items, applied.code.name, account, amount)
 
 
-def _get_scanned(machine: Machine) -> int | None:
-    """The account that a SCAN step is about to visit, if the rest of its word has any."""
-    g = machine.state.get_globals()
-    index = get_next(machine.state.get_word(g.cursor >> 8), g.cursor)
-    return index if index >> 8 == g.cursor >> 8 else None
+def _get_visited(machine: Machine) -> int | None:
+    """The account that a SCAN step is about to visit, if the rest of its word has any; that which is taken over or deleveraged."""
+    sweep = machine.preimages.sweep
+    match machine.header.phase:
+        case Phase.SCAN:
+            return get_visited(machine.state, sweep)
+        case Phase.TAKEOVER:
+            return sweep.account
+        case Phase.DELEVERAGE:
+            return sweep.bankrupt - 1
+        case _:
+            return None
 
 
 def _get_side(h: Header, pre: Preimages) -> int | None:
-    """Whose margin a step checks."""
-    if pre.trade is None or h.phase not in (Phase.MAKER, Phase.TAKER):
-        return None
-    return pre.trade.maker if h.phase == Phase.MAKER else pre.trade.taker
+    """Whose margin a step checks. The flagged account of a bid is the trade's maker."""
+    match pre.trade, h.phase:
+        case Trade(), Phase.MAKER | Phase.TARGET:
+            return pre.trade.maker
+        case Trade(), Phase.TAKER | Phase.BIDDER:
+            return pre.trade.taker
+        case _:
+            return None
 
 
 def _get_subject(items: tuple[int, ...]) -> tuple[int | None, int | None]:
-    """Account and amount by the row, where its kind has them."""
+    """Account and amount by the row, where its kind has them. An order's amount is what all of it costs at its limit."""
     match Kind(items[0] & 15) if items else None:
         case Kind.DEPOSIT:
             return items[1], items[3]
-        case Kind.WITHDRAW:
+        case Kind.WITHDRAW | Kind.POOL:
             return items[1], items[2]
         case Kind.ORDER:
             return items[1], items[5] * items[6]
-        case Kind.CANCEL | Kind.TRADE:
+        case Kind.COMBO:
+            return items[1], decode_zigzag(items[2]) * items[3]
+        case Kind.CANCEL | Kind.TRADE | Kind.SHEET | Kind.AUTHORIZE | Kind.BID:
             return items[1], None
         case _:
             return None, None

@@ -10,7 +10,7 @@ from protocol.keccak import ZERO, compute_array_hash
 from protocol.machine import Preimages, next_row
 from protocol.params import Params
 from protocol.rules import Rules
-from protocol.state import View
+from protocol.state import View, get_word_index
 from protocol.sweeps import deleverage, flag, request, settle, shutdown
 from protocol.sweeps.tour import End, Tour, Visit
 from protocol.types import WORD_ACCOUNTS, Account, Bitmap, Globals, Header, Mode, Phase, Sweep, compute_sweep_hash
@@ -42,6 +42,13 @@ def get_next(word: int, cursor: int) -> int:
     if rest == 0:
         return (cursor >> 8 << 8) + WORD_ACCOUNTS
     return cursor + (rest & -rest).bit_length() - 1
+
+
+def get_visited(view: View, sweep: Sweep) -> int | None:
+    """Whom the next SCAN step visits; None where the cursor's word has nobody left."""
+    word = view.get_word(get_word_index(WORK[Mode(sweep.mode)].bitmap, sweep.cursor, view.params))
+    index = get_next(word, sweep.cursor)
+    return index if index >> 8 == sweep.cursor >> 8 else None
 
 
 def skip_unopened(cursor: int, accounts: int, params: Params) -> int:
