@@ -103,7 +103,7 @@ class Leap:
 
     def _scan_users(self, h: Header) -> Header:
         """The users' part of a mark's scan. In index order, since one who is taken over leaves less to pay for the next."""
-        users = self._watch.list_users()
+        users = self._watch.get_users()
         g = self._view.get_globals()
         self._view.put_globals(g.spend(self._watch.count_steps() - len(users)))
         for index in users:

@@ -49,7 +49,7 @@ class Watch:
         self._booked: set[int] = set()
         self._special: set[int] = set()  # with the bit, and not in the book
 
-    def list_users(self) -> list[int]:
+    def get_users(self) -> list[int]:
         """Ascending: all users that a scan changes, some that it does not, and always the last one, whose step ends the users' part."""
         self._refresh()
         margins = self._book.compute_margins(RiskTable(self._book.series, self._view.get_markets()))
