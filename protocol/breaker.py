@@ -1,7 +1,7 @@
 """The circuit breaker of a market: an index price that moves too far within the window halts it for a while.
 
-Twin: contracts/lib/breaker.vy. Two windows, the present one and the one before, bound every index price of the last `halt_window_s` seconds;
-at most twice that and what lies between two marks.
+Twin: contracts/lib/breaker.vy. Two windows, the present one and the one before, bound every index price of the last `halt_window_s`
+seconds, and the last one before them: what happened while nobody looked counts too.
 """
 
 from protocol.params import Params
@@ -16,7 +16,7 @@ def is_halted(market: Market, clock: int) -> bool:
 
 
 def start_window(market: Market, time: int, index_price: int, p: Params) -> Market:
-    """The windows in which the mark falls, before they take in its index price. The first one, and the first after a halt, start with it."""
+    """The windows in which the mark falls, before they take in its index price. The first, and the first after a halt, start with it."""
     is_new = market.window == 0 or market.window < market.halted_until
     if not is_new and time < market.window + p.halt_window_s:
         return market

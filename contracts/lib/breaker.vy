@@ -20,7 +20,7 @@ def _is_halted(market: types.Market, clock: uint256) -> bool:
 @pure
 def _start_window(market: types.Market, time: uint256, index_price: uint256, halt_window: uint256) -> types.Market:
     """
-    @notice The windows in which the mark falls, before they take in its index price. The first one, and the first after a halt, start with it.
+    @notice The windows in which the mark falls, before they take in its index price. The first, and the first after a halt, start with it.
     """
     m: types.Market = market
     is_new: bool = market.window == 0 or market.window < market.halted_until

@@ -34,6 +34,7 @@ LEAVE_TYPE: constant(bytes32) = keccak256("LeavePool(uint256 account,uint256 sha
 BID_TYPE: constant(bytes32) = keccak256(
     "Bid(uint256 account,uint256 target,Leg[] legs,uint256 units,int256 limit,uint256 nonce,uint256 validUntil)Leg(uint256 underlying,uint256 expiry,uint256 strike,bool isCall,int256 ratio)"
 )
+SETTLE_TYPE: constant(bytes32) = keccak256("Settle(uint256 underlying,uint256 expiry,uint256 price)")
 MARK_TYPE: constant(bytes32) = keccak256("Mark(uint256 underlying,uint256 previous,uint256 time,uint256 index,uint256[] slices)")
 
 @internal
@@ -121,6 +122,11 @@ def _bid_digest(
     @param legs the hash of their array
     """
     return self._digest(domain, keccak256(abi_encode(BID_TYPE, account, target, legs, units, limit, nonce, valid_until)))
+
+@internal
+@pure
+def _settle_digest(domain: bytes32, underlying: uint256, expiry: uint256, price: uint256) -> bytes32:
+    return self._digest(domain, keccak256(abi_encode(SETTLE_TYPE, underlying, expiry, price)))
 
 @internal
 @pure

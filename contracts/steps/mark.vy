@@ -45,8 +45,7 @@ def __init__(rules: types.Rules):
 @view
 def _check_time(g: types.Globals, mark_time: uint256, previous: uint256, time: uint256) -> uint256:
     """
-    @notice A mark names its predecessor, so none can be left out; after ten minutes without one it need not. After a shutdown there is one
-            more.
+    @notice A mark names its predecessor, so none can be left out; after ten minutes without one it need not. One more follows a shutdown.
     """
     if time > g.clock or time >> TIME_BITS != 0:
         return codes.MARK_TIME

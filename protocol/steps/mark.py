@@ -51,7 +51,7 @@ def is_slice_bounded(s: Slice) -> bool:
 
 
 def check_time(g: Globals, market: Market, previous: int, time: int, rules: Rules) -> Code:
-    """A mark names its predecessor, so none can be left out; after ten minutes without one it need not. After a shutdown there is one more."""
+    """A mark names its predecessor, so none can be left out; after ten minutes without one it need not. One more follows a shutdown."""
     if time > g.clock or time >> TIME_BITS:
         return Code.MARK_TIME
     if g.shutdown:

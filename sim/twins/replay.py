@@ -66,10 +66,7 @@ def _decode_market(value: Any) -> Market:
 
 def _decode_entry(value: Any) -> Order | Page:
     """An order has more fields than a page."""
-    if len(value) == len(Order._fields):
-        return Order(*value)
-    *head, quotes = value
-    return Page(*head, tuple(TwoWay(*item) for item in quotes))
+    return Order(*value) if len(value) == len(Order._fields) else Page(*value[:-1], quotes=tuple(TwoWay(*item) for item in value[-1]))
 
 
 def _decode_batch(value: Any) -> Batch:
