@@ -16,7 +16,7 @@ from sim.villains.exchange.scene import Scene
 SELLER, BUYER, PROVIDER, BIDDER = 0, 1, 2, 3
 STRIKE = 100_000
 LOTS = 100
-MONEY = (14_000 * USD, 1_000_000 * USD, 1_000_000 * USD, 500_000 * USD)
+MONEY = (21_000 * USD, 1_000_000 * USD, 1_000_000 * USD, 500_000 * USD)
 WEAK, BROKEN = 100_000 * USD, 130_000 * USD  # forwards at which the seller is below its margin, and below nothing
 NO_LIMIT = (1 << 60) - 1
 MARK_GAP_S = 5
@@ -73,7 +73,7 @@ def _bid(units: int) -> Any:
 def _raid(scene: Scene) -> None:
     """Somebody bids on an account that is well."""
     scene.trade(SELLER, BUYER, scene.call(STRIKE), LOTS)
-    scene.scribe.bid(BIDDER, SELLER, [(scene.call(STRIKE), -1)], 5, NO_LIMIT)
+    scene.scribe.bid(BIDDER, SELLER, [(scene.call(STRIKE), -1)], 1, NO_LIMIT)
 
 
 # -- what is said of it
