@@ -55,7 +55,7 @@ REACHABLE: dict[str, tuple[Code, ...]] = {
     "open": (Code.OK,),
     "message": (Code.OK,),
     "inflate": (Code.OK, Code.MALFORMED),
-    "fetch": (Code.OK, Code.MALFORMED, Code.ALLOWANCE),
+    "fetch": (Code.OK, Code.MALFORMED, Code.ALLOWANCE, Code.FROZEN),
     "deposit": (Code.OK, Code.AUTHORITY, Code.ACCOUNT, Code.CASH),
     "order": (Code.OK, Code.ACCOUNT, Code.SERIES, Code.LOTS, Code.PRICE, Code.EXPIRED, Code.NONCE, Code.SIGNATURE),
     "terms": (

@@ -1,4 +1,4 @@
-"""Random starts of the steps that load batches and rows, and of those that touch no risk: OPEN to FETCH, DEPOSIT, ORDER, CANCEL."""
+"""Random starts of the steps that load batches and rows: OPEN, MESSAGE, INFLATE, FETCH."""
 
 import zlib
 from collections.abc import Callable
@@ -8,10 +8,20 @@ from protocol.codec.inflate import MAX_FRAME_BYTES, encode_frame
 from protocol.codec.rows import MAX_ITEMS, encode_row
 from protocol.keccak import keccak
 from protocol.machine import Preimages
-from protocol.operations import Kind, build_cancel, build_deposit, build_order, build_trade, build_withdraw
+from protocol.operations import (
+    BID_HEAD,
+    COMBO_HEAD,
+    LAYOUTS,
+    LEG_ITEMS,
+    MARK_HEAD,
+    PAGE_HEAD,
+    QUOTE_ITEMS,
+    SHEET_HEAD,
+    SLICE_ITEMS,
+    Kind,
+)
 from protocol.rules import Rules
-from protocol.series import encode_series
-from protocol.types import VAULT_AUTHORITY, Phase, Record, compute_record_hash
+from protocol.types import INBOX_AUTHORITY, MAX_LEGS, MAX_PAGES, MAX_QUOTES, MAX_SLICES, VAULT_AUTHORITY, Phase, Record, compute_record_hash
 from sim.twins.dice import FILLER, Dice
 from sim.twins.replay import Start
 from sim.twins.worlds import NOW, make_header, make_world
@@ -47,24 +57,46 @@ def make_message(dice: Dice, rules: Rules) -> Start:
     clock = world.state.globals.clock
     times = (0, clock - 1, clock, clock + 1, clock + 12, clock + 10**6, 2**40, 2**64 - 1)
     rows, signatures = dice.randbytes(dice.choice((0, 30, 1_024))), FILLER[: 65 * dice.choice((0, 1, 32))]
-    authority = dice.choice((VAULT_AUTHORITY, dice.getrandbits(160)))
+    authority = dice.choice((VAULT_AUTHORITY, INBOX_AUTHORITY, dice.getrandbits(160)))
     messages = tuple(Message(dice.choice(times), authority, rows[: dice.randrange(1_025)], signatures) for _ in range(count))
     record = compute_record(dice.randrange(99), NOW, NOW + 60, 5, messages, ())
     header = make_header(dice, Phase.MESSAGE, batch=1, record=compute_record_hash(record), message=dice.randrange(count), messages=count)
     return Start(header, world.state, Preimages([Batch(record, messages, ())]), rules)
 
 
+def make_items(dice: Dice) -> tuple[int, ...]:
+    """Of a row that FETCH takes: any kind, flags and number of items that there may be."""
+    kind = dice.choice(list(Kind))
+    layout = LAYOUTS[kind]
+    tag = kind | (dice.getrandbits(5) & layout.flags) << 4
+    small = [dice.randrange(300) for _ in range(MAX_ITEMS)]
+    pages = dice.randrange(1, MAX_PAGES + 1)
+    match kind:
+        case Kind.MARK:
+            count = MARK_HEAD + SLICE_ITEMS * dice.choice((1, 2, MAX_SLICES))
+        case Kind.COMBO:
+            count = COMBO_HEAD + LEG_ITEMS * dice.choice((2, 3, MAX_LEGS))
+        case Kind.BID:
+            count = BID_HEAD + LEG_ITEMS * dice.choice((1, 2, MAX_LEGS))
+        case Kind.SHEET:
+            small[3:5] = pages, dice.randrange(pages)
+            count = SHEET_HEAD + pages - 1 + PAGE_HEAD + QUOTE_ITEMS * dice.choice((0, 1, MAX_QUOTES))
+        case _:
+            count = layout.items
+    return (tag, *small[: count - 1])
+
+
 def make_row(dice: Dice) -> bytes:
     """Of any kind, right or wrong."""
     small = [dice.randrange(300) for _ in range(5)]
+    good = make_items(dice)
     rows = (
-        build_deposit(small[0], dice.getrandbits(160), dice.getrandbits(50)),
-        build_order(small[0], encode_series(1, NOW, 10**10, 1), 1, small[1], small[2], small[3], NOW),
-        build_trade(*small),
-        build_cancel(small[0], small[1], dice.chance(0.5)),
-        build_withdraw(small[0], dice.getrandbits(50), small[1], dice.chance(0.5)),
-        (Kind.MARK, *(dice.getrandbits(40) for _ in range(4 + 7 * dice.choice((0, 1, 2, 3, 16, 17))))),
-        (dice.choice((0, 7, 15, 17, 18, 33, 66, 68, 84, 100, 255, 256)), *small[: dice.randrange(5)]),
+        *(good, good, good),
+        (*good, 1),
+        good[:-1],
+        (good[0] + 16 * dice.randrange(64), *good[1:]),
+        (good[0], *(dice.make_number() for _ in good[1:])),
+        (dice.choice((0, 7, 14, 15, 17, 18, 33, 66, 68, 84, 100, 255, 256, 8 + 2**255)), *small[: dice.randrange(5)]),
         tuple(dice.make_number() for _ in range(dice.choice((0, 1, 4, 6, 9, MAX_ITEMS)))),
     )
     row = encode_row(dice.choice(rows)[:MAX_ITEMS])
@@ -133,7 +165,10 @@ def make_fetch(dice: Dice, rules: Rules) -> Start:
     offset = min(sum(map(len, rows[: dice.randrange(len(rows) + 1)])), len(whole))
     if dice.chance(0.1):
         offset = dice.randrange(len(whole) + 1)
-    header = make_header(dice, Phase.FETCH, rows=keccak(whole), offset=offset, authority=dice.choice((0, 0, 1, dice.getrandbits(160))))
+    if dice.chance(0.25):
+        world.state.put_globals(world.state.globals._replace(shutdown=NOW))
+    authority = dice.choice((0, 0, VAULT_AUTHORITY, INBOX_AUTHORITY, dice.getrandbits(160)))
+    header = make_header(dice, Phase.FETCH, rows=keccak(whole), offset=offset, authority=authority)
     pre = Preimages([])
     pre.rows = whole
     return Start(header, world.state, pre, rules)

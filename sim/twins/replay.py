@@ -66,7 +66,9 @@ def _decode_market(value: Any) -> Market:
 
 def _decode_entry(value: Any) -> Order | Page:
     """An order has more fields than a page."""
-    return Order(*value) if len(value) == len(Order._fields) else Page(*value[:-1], quotes=tuple(TwoWay(*item) for item in value[-1]))
+    if len(value) == len(Order._fields):
+        return Order(*value)
+    return Page._make((*value[:-1], tuple(TwoWay(*item) for item in value[-1])))
 
 
 def _decode_batch(value: Any) -> Batch:
