@@ -14,6 +14,7 @@ MAKERS, BIDDERS, PROVIDERS = 6, 6, 4
 SPECIAL = MAKERS + BIDDERS + PROVIDERS
 MAKER_CASH, BIDDER_CASH, PROVIDER_CASH = 200_000_000 * USD, 3_000_000 * USD, 2_000_000 * USD
 SHARES = (("short put", 55), ("short strangle", 20), ("put spread", 10), ("long put", 10), ("short call", 5))
+MANY = 1_000  # lots, so that the least initial margin of an account does not count
 MONEYNESS = {"put": (78, 86, 92, 96), "call": (104, 108, 115, 125), "wing": (60, 66, 70)}
 
 
@@ -39,11 +40,11 @@ def make_deals(rng: random.Random, cash: Sequence[int], of: int, market: Market)
     markets = (market, Market()) if of == 0 else (Market(), market)
     for trader in range(SPECIAL, len(cash)):
         legs = choose_legs(rng, of, market)
-        need = compute_margin(0, tuple(sorted(legs)), markets)
-        unit = max(need.initial - min(need.equity, 0), 1)
+        need = compute_margin(0, tuple(sorted((series, side * MANY) for series, side in legs)), markets)
+        many = need.initial - min(need.equity, 0)
         for series, side in legs:
-            unit += max(side, 0) * div_down(compute_mark(series, market) or 0, LOTS_PER_UNIT)
-        lots = int(cash[trader] * rng.uniform(0.4, 0.95)) // unit
+            many += max(side, 0) * MANY * div_down(compute_mark(series, market) or 0, LOTS_PER_UNIT)
+        lots = int(cash[trader] * rng.uniform(0.4, 0.95)) * MANY // max(many, 1)
         for series, side in sorted(legs, key=lambda leg: -leg[1]):  # what protects is bought first
             if lots:
                 deals.append(Deal(trader, rng.randrange(MAKERS), series, side * lots))

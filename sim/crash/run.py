@@ -139,7 +139,7 @@ class Crash:
     def _bid(self) -> None:
         """Bidders take the largest short of accounts whose discount has grown."""
         marks = self.state.globals.marks
-        ripe = [index for index in sorted(self.leap.flagged) if marks - self.state.accounts[index].flag >= BID_AGE]
+        ripe = [index for index, a in sorted(self.state.accounts.items()) if a.flag and marks - a.flag >= BID_AGE]
         for index in ripe[:BIDS_A_MARK]:
             a = self.state.accounts[index]
             shorts = [(lots, series) for series, lots in a.positions if lots < 0 and decode_series(series).expiry > self.scribe.clock]
