@@ -5,30 +5,71 @@
 """
 
 from ..lib import codes
+from ..lib import legs
 from ..lib import machine
 from ..lib import margin
 from ..lib import merkle
+from ..lib import quotes
 from ..lib import types
 
-MIN_FEE: constant(uint256) = 50_000  # 0.05 USD
 LOTS_PER_UNIT: constant(uint256) = 100
+MILLION: constant(uint256) = 1_000_000
+POST_ONLY: constant(uint256) = 1
+REDUCE_ONLY: constant(uint256) = 2
+FILL_OR_KILL: constant(uint256) = 4
+MAKER_REDUCES: constant(uint256) = 1  # flags of a trade
+TAKER_REDUCES: constant(uint256) = 2
 
 ACCOUNT_DEPTH: immutable(uint256)
 SLOT_DEPTH: immutable(uint256)
+FEES: immutable(uint256[6])
+
+struct Quote:
+    mark: uint256  # 1e-6 USD a unit of the underlying, rounded down
+    forward: uint256
 
 @deploy
 def __init__(rules: types.Rules):
     ACCOUNT_DEPTH = rules.account_depth
     SLOT_DEPTH = rules.slot_depth
+    FEES = rules.fees
 
 @internal
 @pure
-def _compute_fee(forward: uint256, price: uint256, lots: uint256) -> uint256:
+def _div_up(a: uint256, b: uint256) -> uint256:
+    return (a + b - 1) // b
+
+@internal
+@view
+def _compute_fee(packed: uint256[4], found: Quote[4], price: int256, lots: uint256) -> uint256:
     """
-    @notice 3 basis points of the forward, at most 12.5 % of the premium, at least 0.05 USD. Rounded up, against the taker.
+    @notice Of the taker: so much of the forward, at most so much of the premium, at least the minimum. Each term rounds up. A combo's terms
+            are sums over its legs, a leg's premium being its mark.
     """
-    share: uint256 = (forward * lots * 3 + 10_000 * LOTS_PER_UNIT - 1) // (10_000 * LOTS_PER_UNIT)
-    return max(MIN_FEE, min(share, (price * lots + 7) // 8))
+    share: uint256 = 0
+    premium: uint256 = 0
+    least: uint256 = 0
+    fees: uint256[6] = FEES
+    for i: uint256 in range(4):
+        if packed[i] == 0:
+            break
+        rate: uint256 = 3 * (legs._series(packed[i]) >> 89)
+        size: uint256 = convert(abs(legs._ratio(packed[i])), uint256) * lots
+        share += self._div_up(found[i].forward * size * fees[rate], MILLION * LOTS_PER_UNIT)
+        paid: uint256 = found[i].mark
+        if packed[1] == 0:
+            paid = convert(price, uint256) * LOTS_PER_UNIT
+        premium += self._div_up(paid * size * fees[rate + 1], MILLION * LOTS_PER_UNIT)
+        least = max(least, fees[rate + 2])
+    return max(least, min(share, premium))
+
+@internal
+@pure
+def _is_broken(o: types.Order, lots: uint256) -> bool:
+    """
+    @notice An order that fills in one trade or not at all, and would not.
+    """
+    return o.flags & FILL_OR_KILL != 0 and (o.filled != 0 or lots != o.lots)
 
 @internal
 @pure
@@ -38,14 +79,13 @@ def _check_orders(
     """
     @notice Whether two registered orders may meet for `lots` at the maker's price.
     """
-    if m.lots == 0 or t.lots == 0:
-        return codes.ORDER
     if m.generation != maker_generation or t.generation != taker_generation:
         return codes.GENERATION
     if m.valid_until < clock or t.valid_until < clock:
         return codes.EXPIRED
-    if m.series != t.series:
-        return codes.SERIES
+    for i: uint256 in range(4):
+        if m.legs[i] != t.legs[i]:
+            return codes.SERIES
     if m.is_buy == t.is_buy:
         return codes.SIDE
     if (t.price < m.price) if t.is_buy == 1 else (t.price > m.price):
@@ -54,29 +94,55 @@ def _check_orders(
         return codes.LOTS
     if lots > m.lots - m.filled or lots > t.lots - t.filled:
         return codes.OVERFILL
+    if t.flags & POST_ONLY != 0:
+        return codes.POST_ONLY
+    if self._is_broken(m, lots) or self._is_broken(t, lots):
+        return codes.FILL_OR_KILL
     return codes.OK
 
 @internal
 @pure
-def _check_price(series: uint256, price: uint256, market: types.Market, clock: uint256) -> (uint256, uint256):
+def _find_quotes(packed: uint256[4], markets: types.Market[2], clock: uint256) -> (Quote[4], uint256):
     """
-    @notice Listed, not expired, and |price - mark| <= 5 % of the mark + 0.5 % of the forward, per unit; with the forward of the slice.
+    @notice Of every leg, if all are listed and not expired.
     """
-    expiry: uint256 = (series >> 49) & (2**40 - 1)
-    forward: uint256 = 0
-    for item: types.Slice in market.slices:
-        if item.expiry == expiry and item.forward > 0:
-            forward = item.forward
+    found: Quote[4] = empty(Quote[4])
+    for i: uint256 in range(4):
+        if packed[i] == 0:
             break
-    if forward == 0 or clock >= expiry:
-        return codes.SERIES, 0
-    is_listed: bool = False
+        series: uint256 = legs._series(packed[i])
+        expiry: uint256 = (series >> 49) & (2**40 - 1)
+        for item: types.Slice in markets[series >> 89].slices:
+            if item.expiry == expiry and item.forward > 0:
+                found[i].forward = item.forward
+                break
+        if found[i].forward == 0 or clock >= expiry:
+            return found, codes.SERIES
+        is_listed: bool = False
+        mark: int256 = 0
+        is_listed, mark = margin._compute_mark(series, markets[series >> 89])
+        found[i].mark = convert(mark, uint256)
+    return found, codes.OK
+
+@internal
+@pure
+def _check_price(packed: uint256[4], found: Quote[4], price: int256) -> uint256:
+    """
+    @notice |price - mark| <= 5 % of the gross mark + 0.5 % of the gross forward, per unit; exact, without a division.
+    """
     mark: int256 = 0
-    is_listed, mark = margin._compute_mark(series, market)
-    distance: uint256 = convert(abs(convert(price * LOTS_PER_UNIT, int256) - mark), uint256)
-    if 1_000 * distance > 50 * convert(mark, uint256) + 5 * forward:
-        return codes.BAND, 0
-    return codes.OK, forward
+    gross: uint256 = 0
+    forward: uint256 = 0
+    for i: uint256 in range(4):
+        if packed[i] == 0:
+            break
+        ratio: int256 = legs._ratio(packed[i])
+        size: uint256 = convert(abs(ratio), uint256)
+        mark += ratio * convert(found[i].mark, int256)
+        gross += size * found[i].mark
+        forward += size * found[i].forward
+    distance: uint256 = convert(abs(price * convert(LOTS_PER_UNIT, int256) - mark), uint256)
+    return codes.BAND if 1_000 * distance > 50 * gross + 5 * forward else codes.OK
 
 @internal
 @view
@@ -86,16 +152,48 @@ def _check_holding(
     account: types.Account,
     path: DynArray[bytes32, 32],
     slot: uint256,
-    order: types.Order,
-    order_path: DynArray[bytes32, 32],
+    leaf: bytes32,
+    slot_path: DynArray[bytes32, 32],
 ):
     """
-    @notice Reverts unless `rest` holds the account, and the account the order.
+    @notice Reverts unless `rest` holds the account, and the account the leaf in its slot.
     """
-    leaf: bytes32 = types._account_leaf(account)
-    merkle._fold_place(rest, merkle.ACCOUNTS, index, ACCOUNT_DEPTH, leaf, leaf, path)
-    leaf = types._order_leaf(order)
-    merkle._fold(account.orders, slot, SLOT_DEPTH, leaf, leaf, order_path)
+    merkle._fold(account.orders, slot, SLOT_DEPTH, leaf, leaf, slot_path)
+    whole: bytes32 = types._account_leaf(account)
+    merkle._fold_place(rest, merkle.ACCOUNTS, index, ACCOUNT_DEPTH, whole, whole, path)
+
+@internal
+@pure
+def _get_maker_order(ref: uint256, order: types.Order, page: types.Page, sheet: uint256) -> (types.Order, uint256):
+    """
+    @notice What the maker's slot holds, an order or the side of a quote that `ref` names.
+    @dev What has nonce 0 is not proven: nothing else of it is looked at.
+    """
+    if ref == 0:
+        return order, codes.OK if order.nonce != 0 else codes.ORDER
+    if page.nonce == 0:
+        return order, codes.ORDER
+    if page.sheet != sheet or not quotes._has_quote(page, ref):
+        return order, codes.SHEET
+    quoted: types.Order = quotes._get_quote_order(page, ref)
+    return quoted, codes.OK if quoted.lots != 0 else codes.ORDER
+
+@internal
+@view
+def _check_trade(m: types.Order, t: types.Order, lots: uint256, clock: uint256, markets: types.Market[2]) -> (uint256, uint256):
+    """
+    @notice The fee, if the markets and the taker let the trade be.
+    """
+    found: Quote[4] = empty(Quote[4])
+    code: uint256 = codes.OK
+    found, code = self._find_quotes(m.legs, markets, clock)
+    if code != codes.OK:
+        return 0, code
+    code = self._check_price(m.legs, found, m.price)
+    if code != codes.OK:
+        return 0, code
+    fee: uint256 = self._compute_fee(m.legs, found, m.price, lots)
+    return fee, codes.FEE if fee > t.fee_cap * lots else codes.OK
 
 @external
 @view
@@ -108,58 +206,75 @@ def step(
     markets_path: bytes32[2],
     maker: types.Account,
     maker_path: DynArray[bytes32, 32],
-    m: types.Order,
-    m_path: DynArray[bytes32, 32],
+    maker_order: types.Order,
+    maker_page: types.Page,
+    maker_slot_path: DynArray[bytes32, 32],
     taker: types.Account,
     taker_path: DynArray[bytes32, 32],
     t: types.Order,
-    t_path: DynArray[bytes32, 32],
+    taker_page: types.Page,
+    taker_slot_path: DynArray[bytes32, 32],
 ) -> (types.Header, uint256):
     """
     @notice Writes nothing: the trade goes on to its margin steps in the scratch.
     """
     assert keccak256(abi_encode(items)) == header.scratch, "terms: items"
-    maker_index: uint256 = items[1]
     maker_slot: uint256 = items[2]
-    taker_index: uint256 = items[3]
     taker_slot: uint256 = items[4]
     lots: uint256 = items[5]
     # READ
     merkle._check_globals(header.state, globals, rest)
-    if maker_index >= globals.accounts or taker_index >= globals.accounts:
+    if items[1] >= globals.accounts or items[3] >= globals.accounts:
         return machine._next_row(header), codes.ACCOUNT
-    if maker_index == taker_index:
+    if items[1] == items[3]:
         return machine._next_row(header), codes.SELF_TRADE
-    if maker_slot >> SLOT_DEPTH != 0 or taker_slot >> SLOT_DEPTH != 0:
+    ref: uint256 = maker_slot >> SLOT_DEPTH
+    if taker_slot >> SLOT_DEPTH != 0 or ref > quotes.MAX_REF:
         return machine._next_row(header), codes.ORDER
     both: bytes32 = merkle._markets_node(markets[0], markets[1])
     merkle._fold_markets(rest, both, both, markets_path)
-    self._check_holding(rest, maker_index, maker, maker_path, maker_slot, m, m_path)
-    self._check_holding(rest, taker_index, taker, taker_path, taker_slot, t, t_path)
+    leaf: bytes32 = types._entry_leaf(maker_order, maker_page)
+    self._check_holding(rest, items[1], maker, maker_path, maker_slot ^ (ref << SLOT_DEPTH), leaf, maker_slot_path)
+    leaf = types._entry_leaf(t, taker_page)
+    self._check_holding(rest, items[3], taker, taker_path, taker_slot, leaf, taker_slot_path)
     # CHECK
     if maker.owner == taker.owner:
         return machine._next_row(header), codes.SELF_TRADE
-    code: uint256 = self._check_orders(m, t, maker.generation, taker.generation, lots, globals.clock)
-    if code != codes.OK:
-        return machine._next_row(header), code
-    forward: uint256 = 0
-    code, forward = self._check_price(m.series, m.price, markets[m.series >> 89], globals.clock)
+    m: types.Order = empty(types.Order)
+    code: uint256 = codes.OK
+    m, code = self._get_maker_order(ref, maker_order, maker_page, maker.sheet)
+    if t.nonce == 0:
+        code = codes.ORDER
+    if code == codes.OK:
+        code = self._check_orders(m, t, maker.generation, taker.generation, lots, globals.clock)
+    fee: uint256 = 0
+    if code == codes.OK:
+        fee, code = self._check_trade(m, t, lots, globals.clock, markets)
     if code != codes.OK:
         return machine._next_row(header), code
     # WRITE
-    maker_lots: int256 = convert(lots, int256)
+    flags: uint256 = 0
+    if m.flags & REDUCE_ONLY != 0:
+        flags |= MAKER_REDUCES
+    if t.flags & REDUCE_ONLY != 0:
+        flags |= TAKER_REDUCES
+    units: int256 = convert(lots, int256)
     h: types.Header = header
     h.phase = machine.MAKER
     h.scratch = types._trade_hash(
         types.Trade(
-            maker=maker_index,
+            maker=items[1],
             maker_slot=maker_slot,
-            taker=taker_index,
+            taker=items[3],
             taker_slot=taker_slot,
-            series=m.series,
-            maker_lots=maker_lots if m.is_buy == 1 else -maker_lots,
+            legs=m.legs,
+            units=units if m.is_buy == 1 else -units,
             price=m.price,
-            fee=self._compute_fee(forward, m.price, lots),
+            fee=fee,
+            flags=flags,
+            equity=0,
+            maintenance=0,
+            nonce=0,
         )
     )
     return h, codes.OK

@@ -2,40 +2,41 @@
 
 from protocol.codes import Code
 from protocol.machine import Preimages, next_row
+from protocol.quotes import fill_quote
 from protocol.rules import Rules
-from protocol.state import View
-from protocol.steps.margin import compute_side
-from protocol.types import Account, Header, Trade, is_risky
+from protocol.state import View, put_bit
+from protocol.steps.margin import ARGUMENTS, compute_side, get_inputs
+from protocol.types import Account, Bitmap, Header, Trade, is_holder, is_risky
 
-ARGUMENTS = ("(uint256,uint256,uint256,uint256,uint256,int256,uint256,uint256)",)  # trade
-TOUCHES = ("globals", "holder", "order", "holder", "order", "word", "word")
-
-
-def get_inputs(h: Header, pre: Preimages, rules: Rules) -> tuple[object, ...]:
-    """The trade behind the scratch."""
-    return (tuple(pre.trade or ()),)
+__all__ = ["ARGUMENTS", "TOUCHES", "apply_trade", "get_inputs", "step"]
+TOUCHES = ("globals", "holder", "order", "holder", "order", "word", "word", "word", "word")
 
 
-def put_bit(view: View, index: int, a: Account) -> None:
-    """Keeps the bitmap of the accounts that the scan visits. A flagged account stays in it: only the scan can take its flag away."""
-    word = view.get_word(index >> 8)
-    bit = 1 << (index & 255)
-    after = word | bit if a.flag or is_risky(a.cash, a.positions) else word & ~bit
-    if after != word:
-        view.put_word(index >> 8, after)
+def put_bits(view: View, index: int, a: Account) -> None:
+    """Keeps the bitmaps of the accounts that scans visit. A flagged account stays RISKY: only the scan can take its flag away."""
+    put_bit(view, Bitmap.RISKY, index, bool(a.flag) or is_risky(a.cash, a.positions))
+    put_bit(view, Bitmap.HOLDER, index, is_holder(a))
+
+
+def put_fill(view: View, index: int, slot: int, lots: int) -> None:
+    """What has been filled of an order, or of the quote of a page that the slot names."""
+    ref, at = slot >> view.params.slot_depth, view.params.get_slot(slot)
+    if ref:
+        view.put_page(index, at, fill_quote(view.get_page(index, at), ref, lots))
+    else:
+        view.put_order(index, at, view.get_order(index, at).fill(lots))
 
 
 def apply_trade(view: View, trade: Trade, maker: Account, taker: Account) -> None:
     """Both sides as the trade leaves them, the fee, what is filled, and the bits of both accounts. The checks are behind it."""
-    lots = abs(trade.maker_lots)
-    g = view.get_globals()
-    view.put_globals(g.collect(trade.fee))
+    lots = abs(trade.units)
+    view.put_globals(view.get_globals().collect(trade.fee))
     view.put_account(trade.maker, maker)
-    view.put_order(trade.maker, trade.maker_slot, view.get_order(trade.maker, trade.maker_slot).fill(lots))
+    put_fill(view, trade.maker, trade.maker_slot, lots)
     view.put_account(trade.taker, taker)
-    view.put_order(trade.taker, trade.taker_slot, view.get_order(trade.taker, trade.taker_slot).fill(lots))
-    put_bit(view, trade.maker, maker)
-    put_bit(view, trade.taker, taker)
+    put_fill(view, trade.taker, trade.taker_slot, lots)
+    put_bits(view, trade.maker, maker)
+    put_bits(view, trade.taker, taker)
 
 
 def step(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, Code]:
@@ -45,7 +46,7 @@ def step(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, C
     trade = pre.trade
     view.get_globals()
     maker = view.get_account(trade.maker)
-    view.get_order(trade.maker, trade.maker_slot)
+    view.get_order(trade.maker, rules.params.get_slot(trade.maker_slot))
     taker = view.get_account(trade.taker)
     # WRITE
     apply_trade(view, trade, compute_side(trade, maker, True), compute_side(trade, taker, False))

@@ -5,7 +5,7 @@ from protocol.codes import Code
 from protocol.legs import check_series, pack_plain
 from protocol.machine import Preimages, next_row
 from protocol.operations import FEE_UNIT, FLAG_CALL, FLAG_TERMS
-from protocol.orders import NONCE_BITS, check_limits
+from protocol.orders import check_limits
 from protocol.rules import Rules
 from protocol.series import STRIKE_UNIT, encode_series
 from protocol.sessions import cap_validity, is_authorized
@@ -15,7 +15,6 @@ from protocol.types import SCOPE_TRADE, Account, Header, Order
 
 ARGUMENTS = ("uint256[]", "bytes32[]", "bytes")  # items, chunk hashes, the chunk of the signature
 TOUCHES = ("globals", "account", "entry")
-__all__ = ["NONCE_BITS"]
 
 
 def get_signature_inputs(h: Header, pre: Preimages) -> tuple[list[bytes], bytes]:

@@ -1,16 +1,23 @@
 """TERMS: the first step of a TRADE, which checks everything but margin. Twin: contracts/steps/terms.vy."""
 
+from collections.abc import Sequence
+
 from protocol.codes import Code
 from protocol.fixed_point import div_up
 from protocol.kernel import Quote
+from protocol.legs import unpack_leg
 from protocol.machine import Preimages, next_row
+from protocol.params import Fees
+from protocol.quotes import MAX_REF, get_quote_order, has_quote
 from protocol.rules import Rules
-from protocol.state import View
-from protocol.types import LOTS_PER_UNIT, Account, Header, Order, Phase, Trade, compute_trade_hash
+from protocol.series import UNDERLYING_SHIFT
+from protocol.state import EMPTY_ORDER, EMPTY_PAGE, View
+from protocol.types import FILL_OR_KILL, LOTS_PER_UNIT, POST_ONLY, REDUCE_ONLY, Header, Order, Phase, Trade, compute_trade_hash
 
 ARGUMENTS = ("uint256[]",)  # items
 TOUCHES = ("globals", "markets", "account", "order", "account", "order")
-MIN_FEE = 50_000  # 0.05 USD
+MILLION = 1_000_000
+MAKER_REDUCES, TAKER_REDUCES = 1, 2  # flags of a trade
 
 
 def get_inputs(h: Header, pre: Preimages, rules: Rules) -> tuple[object, ...]:
@@ -18,21 +25,29 @@ def get_inputs(h: Header, pre: Preimages, rules: Rules) -> tuple[object, ...]:
     return (pre.items,)
 
 
-def compute_fee(forward: int, price: int, lots: int) -> int:
-    """3 basis points of the forward, at most 12.5 % of the premium, at least 0.05 USD. Rounded up, against the taker."""
-    share = div_up(forward * lots * 3, 10_000 * LOTS_PER_UNIT)
-    return max(MIN_FEE, min(share, div_up(price * lots, 8)))
+def compute_fee(legs: Sequence[int], quotes: Sequence[Quote], price: int, lots: int, fees: Sequence[Fees]) -> int:
+    """Of the taker: so much of the forward, at most so much of the premium, at least the minimum. Each term rounds up, against the taker.
+
+    A combo pays for its legs, whatever their net price is: its terms are sums over them, a leg's premium being its mark.
+    """
+    share = premium = least = 0
+    for leg, quote in zip(legs, quotes, strict=True):
+        series, ratio = unpack_leg(leg)
+        rate, size = fees[series >> UNDERLYING_SHIFT], abs(ratio) * lots
+        share += div_up(quote.slice.forward * size * rate.forward_ppm, MILLION * LOTS_PER_UNIT)
+        value = quote.mark if len(legs) > 1 else price * LOTS_PER_UNIT
+        premium += div_up(value * size * rate.premium_ppm, MILLION * LOTS_PER_UNIT)
+        least = max(least, rate.minimum)
+    return max(least, min(share, premium))
 
 
-def check_orders(m: Order, t: Order, maker: Account, taker: Account, lots: int, clock: int) -> Code:
-    """Whether two registered orders may meet for `lots` at the maker's price."""
-    if m.lots == 0 or t.lots == 0:
-        return Code.ORDER
-    if m.generation != maker.generation or t.generation != taker.generation:
+def check_orders(m: Order, t: Order, generations: tuple[int, int], lots: int, clock: int) -> Code:
+    """Whether two registered orders may meet for `lots` at the maker's price; `generations` of maker and taker."""
+    if (m.generation, t.generation) != generations:
         return Code.GENERATION
     if m.valid_until < clock or t.valid_until < clock:
         return Code.EXPIRED
-    if m.series != t.series:
+    if m.legs != t.legs:
         return Code.SERIES
     if m.is_buy == t.is_buy:
         return Code.SIDE
@@ -42,50 +57,81 @@ def check_orders(m: Order, t: Order, maker: Account, taker: Account, lots: int, 
         return Code.LOTS
     if lots > m.lots - m.filled or lots > t.lots - t.filled:
         return Code.OVERFILL
+    if t.flags & POST_ONLY:
+        return Code.POST_ONLY
+    if is_broken(m, lots) or is_broken(t, lots):
+        return Code.FILL_OR_KILL
     return Code.OK
 
 
-def check_price(quote: Quote | None, price: int, clock: int) -> Code:
-    """Listed, not expired, and |price - mark| <= 5 % of the mark + 0.5 % of the forward, per unit; exact, without a division."""
-    if quote is None or clock >= quote.slice.expiry:
-        return Code.SERIES
-    if 1_000 * abs(price * LOTS_PER_UNIT - quote.mark) > 50 * quote.mark + 5 * quote.slice.forward:
-        return Code.BAND
-    return Code.OK
+def is_broken(o: Order, lots: int) -> bool:
+    """An order that fills in one trade or not at all, and would not."""
+    return o.flags & FILL_OR_KILL != 0 and (o.filled != 0 or lots != o.lots)
 
 
-def _compute_trade(items: tuple[int, ...], m: Order, forward: int) -> Trade:
-    _, maker, maker_slot, taker, taker_slot, lots = items
-    maker_lots = lots if m.is_buy else -lots
-    return Trade(maker, maker_slot, taker, taker_slot, m.series, maker_lots, m.price, compute_fee(forward, m.price, lots))
+def check_price(legs: Sequence[int], quotes: Sequence[Quote], price: int) -> Code:
+    """|price - mark| <= 5 % of the gross mark + 0.5 % of the gross forward, per unit; exact, without a division."""
+    mark = gross = forward = 0
+    for leg, quote in zip(legs, quotes, strict=True):
+        _, ratio = unpack_leg(leg)
+        mark += ratio * quote.mark
+        gross += abs(ratio) * quote.mark
+        forward += abs(ratio) * quote.slice.forward
+    return Code.BAND if 1_000 * abs(price * LOTS_PER_UNIT - mark) > 50 * gross + 5 * forward else Code.OK
+
+
+def read_orders(view: View, items: tuple[int, ...]) -> tuple[Order, Order, tuple[int, int], Code]:
+    """What maker and taker have in their slots, with the generations of both."""
+    _, maker_index, maker_slot, taker_index, taker_slot, _ = items
+    ref, slot = maker_slot >> view.params.slot_depth, view.params.get_slot(maker_slot)
+    # READ
+    maker = view.get_account(maker_index)
+    m = EMPTY_ORDER if ref else view.get_order(maker_index, slot)
+    page = view.get_page(maker_index, slot) if ref else EMPTY_PAGE
+    taker, t = view.get_account(taker_index), view.get_order(taker_index, taker_slot)
+    # CHECK
+    generations = maker.generation, taker.generation
+    if maker.owner == taker.owner:
+        return m, t, generations, Code.SELF_TRADE
+    if m.nonce + page.nonce == 0 or t.nonce == 0:
+        return m, t, generations, Code.ORDER
+    if ref:
+        if page.sheet != maker.sheet or not has_quote(page, ref):
+            return m, t, generations, Code.SHEET
+        m = get_quote_order(page, ref)
+    return m, t, generations, Code.OK if m.lots else Code.ORDER
 
 
 def compute_terms(view: View, items: tuple[int, ...], rules: Rules) -> tuple[Trade | None, Code]:
     """The trade that the row stands for, if two live orders agree on it."""
-    _, maker_index, maker_slot, taker_index, taker_slot, lots = items
+    _, maker, maker_slot, taker, taker_slot, lots = items
     # READ
     g = view.get_globals()
-    if maker_index >= g.accounts or taker_index >= g.accounts:
+    if maker >= g.accounts or taker >= g.accounts:
         return None, Code.ACCOUNT
-    if maker_index == taker_index:
+    if maker == taker:
         return None, Code.SELF_TRADE
-    if maker_slot >= rules.params.order_slots or taker_slot >= rules.params.order_slots:
+    if taker_slot >= rules.params.order_slots or maker_slot >> rules.params.slot_depth > MAX_REF:
         return None, Code.ORDER
     markets = view.get_markets()
-    maker, m = view.get_account(maker_index), view.get_order(maker_index, maker_slot)
-    taker, t = view.get_account(taker_index), view.get_order(taker_index, taker_slot)
+    m, t, generations, code = read_orders(view, items)
     # CHECK
-    if maker.owner == taker.owner:
-        return None, Code.SELF_TRADE
-    code = check_orders(m, t, maker, taker, lots, g.clock)
+    code = code or check_orders(m, t, generations, lots, g.clock)
     if code != Code.OK:
         return None, code
-    quote = rules.kernel.get_quote(m.series, markets)
-    code = check_price(quote, m.price, g.clock)
-    if quote is None or code != Code.OK:
+    found = [rules.kernel.get_quote(leg >> 32, markets) for leg in m.legs]
+    quotes = [quote for quote in found if quote is not None and g.clock < quote.slice.expiry]
+    if len(quotes) < len(m.legs):
+        return None, Code.SERIES
+    code = check_price(m.legs, quotes, m.price)
+    if code != Code.OK:
         return None, code
+    fee = compute_fee(m.legs, quotes, m.price, lots, rules.params.fees)
+    if fee > t.fee_cap * lots:
+        return None, Code.FEE
     # COMPUTE
-    return _compute_trade(items, m, quote.slice.forward), Code.OK
+    flags = MAKER_REDUCES * (m.flags & REDUCE_ONLY != 0) | TAKER_REDUCES * (t.flags & REDUCE_ONLY != 0)
+    return Trade(maker, maker_slot, taker, taker_slot, m.legs, lots if m.is_buy else -lots, m.price, fee, flags), Code.OK
 
 
 def step(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, Code]:

@@ -21,7 +21,7 @@ from rich.table import Table
 from protocol.codes import Code
 from protocol.rules import Rules
 from protocol.types import Phase
-from sim.twins import account_cases, auction_cases, cases, market_cases, order_cases, risk_cases
+from sim.twins import account_cases, auction_cases, cases, market_cases, order_cases, risk_cases, trade_cases
 from sim.twins.cases import MakeStart
 from sim.twins.dice import ALL_RULES, Dice
 from sim.twins.replay import Start, decode_case
@@ -35,9 +35,9 @@ KINDS: dict[str, MakeStart] = {
     "fetch": cases.make_fetch,
     "deposit": account_cases.make_deposit,
     "order": order_cases.make_order_start,
-    "terms": risk_cases.make_terms,
-    "margin": risk_cases.make_margin,
-    "commit": risk_cases.make_commit,
+    "terms": trade_cases.make_terms,
+    "margin": trade_cases.make_margin,
+    "commit": trade_cases.make_commit,
     "cancel": account_cases.make_cancel,
     "withdraw": account_cases.make_withdraw,
     "authorize": account_cases.make_authorize,
@@ -60,9 +60,9 @@ REACHABLE: dict[str, tuple[Code, ...]] = {
     "order": (Code.OK, Code.ACCOUNT, Code.SERIES, Code.LOTS, Code.PRICE, Code.EXPIRED, Code.NONCE, Code.SIGNATURE),
     "terms": (
         *(Code.OK, Code.ACCOUNT, Code.SELF_TRADE, Code.ORDER, Code.GENERATION, Code.EXPIRED, Code.SERIES, Code.SIDE),
-        *(Code.LIMIT, Code.LOTS, Code.OVERFILL, Code.BAND),
+        *(Code.LIMIT, Code.LOTS, Code.OVERFILL, Code.BAND, Code.POST_ONLY, Code.FILL_OR_KILL, Code.FEE, Code.SHEET),
     ),
-    "margin": (Code.OK, Code.STRIKE, Code.POSITIONS, Code.CASH, Code.FLAGGED, Code.STALE, Code.MARGIN),
+    "margin": (*(Code.OK, Code.STRIKE, Code.POSITIONS, Code.REDUCE_ONLY, Code.HALTED, Code.CASH, Code.FLAGGED, Code.STALE, Code.MARGIN),),
     "commit": (Code.OK,),
     "cancel": (Code.OK, Code.ACCOUNT, Code.NONCE, Code.AUTHORITY, Code.SIGNATURE),
     "withdraw": (

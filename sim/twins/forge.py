@@ -158,7 +158,7 @@ def falsify_preimages(pre: Preimages, rng: random.Random) -> Preimages:
                 t._replace(units=-t.units),
                 t._replace(flags=0, nonce=t.nonce + 1, equity=t.equity + 1),
                 t._replace(fee=0),
-                t._replace(maker=t.taker, taker=t.maker),
+                t._replace(maker=t.taker, maker_slot=t.taker_slot, taker=t.maker, taker_slot=t.maker_slot),
             )
         )
     elif pre.sweep != Sweep():
