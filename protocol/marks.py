@@ -40,6 +40,6 @@ def compute_values(positions: Sequence[Position], markets: Sequence[Market]) -> 
     return Values(longs, shorts)
 
 
-def compute_value_down(positions: Sequence[Position], markets: Sequence[Market]) -> int:
+def compute_worth_down(positions: Sequence[Position], markets: Sequence[Market]) -> int:
     """Both sides at the mark rounded down, so that over all accounts it sums to zero."""
     return sum(lots * compute_lot_mark(series, markets).down for series, lots in positions)

@@ -63,20 +63,20 @@ def compute_takeover(equity: int, maintenance: int, purse: Purse) -> Takeover | 
 
 
 class Closing(NamedTuple):
-    """At what shorts worth `value` are closed together, and what nobody has paid then."""
+    """At what shorts worth `worth` are closed together, and what nobody has paid then."""
 
     paid: int
-    value: int
+    worth: int
     purse: Purse
     debt: int
 
     def compute_price(self, mark: int) -> int:
         """A lot, rounded down, for one whose mark (rounded up) is `mark`."""
-        return mul_div_down(mark, self.paid, self.value) if self.value else 0
+        return mul_div_down(mark, self.paid, self.worth) if self.worth else 0
 
 
-def compute_closing(equity: int, value: int, purse: Purse) -> Closing:
+def compute_closing(equity: int, worth: int, purse: Purse) -> Closing:
     """Of a bankrupt's shorts: pool and fund pay what is missing, the other side goes without the rest, up to all that it gains."""
     purse, rest = purse.pay(-equity)
-    haircut = min(rest, value)
-    return Closing(value - haircut, value, purse, rest - haircut)
+    haircut = min(rest, worth)
+    return Closing(worth - haircut, worth, purse, rest - haircut)

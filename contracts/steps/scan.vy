@@ -1,79 +1,95 @@
 # pragma version ~=0.4.3
 """
-@title SCAN: one account of the mandatory scan, or one bitmap word without any
-@dev Twin of protocol/steps/scan.py.
+@title SCAN: one account of a scan, or one bitmap word without any
+@dev Twin of protocol/steps/scan.py. What happens to the account is in the libraries `sweep_*`, one a mode; the way from account to account
+     is in `tour`.
 """
 
 from ..lib import codes
 from ..lib import machine
-from ..lib import margin as risk
 from ..lib import merkle
 from ..lib import positions as holdings
+from ..lib import sweep_deleverage
+from ..lib import sweep_flag
+from ..lib import sweep_request
+from ..lib import sweep_settle
+from ..lib import sweep_shutdown
+from ..lib import tour
 from ..lib import types
 
-WORD_ACCOUNTS: constant(uint256) = 256
+ONE: constant(uint256) = 1
 WORD_BITS: constant(uint256) = 8
-HALVES: constant(uint256[8]) = [128, 64, 32, 16, 8, 4, 2, 1]
+MAX_LINES: constant(uint256) = 256
 
 ACCOUNT_DEPTH: immutable(uint256)
+MAX_ACCOUNTS: immutable(uint256)
+POOL_DELAY: immutable(uint256)
 
 @deploy
 def __init__(rules: types.Rules):
     ACCOUNT_DEPTH = rules.account_depth
-
-@internal
-@pure
-def _get_next(word: uint256, cursor: uint256) -> uint256:
-    """
-    @notice The first account from `cursor` on whose bit is set in its word, or the first account of the next word.
-    """
-    left: uint256 = word >> (cursor & (WORD_ACCOUNTS - 1))
-    if left == 0:
-        return ((cursor >> WORD_BITS) << WORD_BITS) + WORD_ACCOUNTS
-    index: uint256 = cursor
-    for half: uint256 in HALVES:
-        if left & ((1 << half) - 1) == 0:
-            left = left >> half
-            index += half
-    return index
-
-@internal
-@pure
-def _compute_flag(account: types.Account, margin: risk.Margin, mark: uint256) -> types.Account:
-    """
-    @notice Flags below maintenance, unflags at or above it. A flag kills the account's orders.
-    """
-    a: types.Account = account
-    is_healthy: bool = margin.equity >= margin.maintenance and a.cash >= 0
-    if a.flag != 0:
-        if is_healthy:
-            a.flag = 0
-    elif a.cash < 0 or (margin.has_short and not is_healthy):
-        a.flag = mark
-        a.generation += 1
-    return a
+    MAX_ACCOUNTS = (ONE << rules.account_depth) - rules.pool_slots
+    POOL_DELAY = rules.pool_delay
 
 @internal
 @view
-def _fold_account(
-    rest: bytes32,
+def _visit(
+    v: tour.Visit,
     index: uint256,
-    account: types.Account,
     positions: DynArray[uint256, 128],
-    margin: risk.Margin,
-    mark: uint256,
-    path: DynArray[bytes32, 32],
-) -> bytes32:
-    assert holdings._hash(positions) == account.positions, "scan: positions"
-    after: types.Account = self._compute_flag(account, margin, mark)
-    return merkle._fold_place(
-        rest, merkle.ACCOUNTS, index, ACCOUNT_DEPTH, types._account_leaf(account), types._account_leaf(after), path
-    )
+    markets: types.Market[2],
+    lines: DynArray[uint256, MAX_LINES],
+) -> (tour.Visit, DynArray[uint256, MAX_LINES]):
+    """
+    @notice By the sweep's mode.
+    """
+    is_slot: bool = index >= MAX_ACCOUNTS
+    mode: uint256 = v.sweep.mode
+    if mode == machine.MODE_FLAG:
+        return sweep_flag._visit(v, index, is_slot, positions, markets), lines
+    if mode == machine.MODE_REQUEST:
+        return sweep_request._visit(v, POOL_DELAY), lines
+    if mode <= machine.MODE_SETTLE_PAY:
+        return sweep_settle._visit(v, is_slot, positions, markets), lines
+    if mode <= machine.MODE_SHUTDOWN_PAY:
+        return sweep_shutdown._visit(v, is_slot, positions, markets), lines
+    if mode == machine.MODE_ADL_TALLY:
+        return v, sweep_deleverage._tally(positions, lines)
+    return sweep_deleverage._cut(v, is_slot, positions, lines)
+
+@internal
+@pure
+def _end(globals: types.Globals, sweep: types.Sweep) -> (types.Globals, types.Sweep, uint256):
+    """
+    @notice What comes after the sweep's mode.
+    """
+    g: types.Globals = globals
+    s: types.Sweep = sweep
+    phase: uint256 = machine.SCAN
+    if s.mode == machine.MODE_FLAG:
+        s, phase = tour._end_flag(g, s)
+    elif s.mode == machine.MODE_SETTLE_TALLY:
+        g, s = sweep_settle._end_tally(g, s)
+    elif s.mode == machine.MODE_SHUTDOWN_TALLY:
+        g, s = sweep_shutdown._end_tally(g, s)
+    elif s.mode == machine.MODE_SHUTDOWN_PAY:
+        g = sweep_shutdown._end_pay(g)
+        phase = machine.FETCH
+    elif s.mode == machine.MODE_ADL_TALLY:
+        s.mode = machine.MODE_ADL_CUT
+        s.cursor = 0
+    elif s.mode == machine.MODE_ADL_CUT:
+        s, phase = tour._end_mark(g)
+    else:
+        phase = machine.FETCH
+    return g, s, phase
 
 @external
 @view
 def step(
     header: types.Header,
+    sweep: types.Sweep,
+    lines: DynArray[uint256, MAX_LINES],
     globals: types.Globals,
     rest: bytes32,
     word: uint256,
@@ -83,38 +99,68 @@ def step(
     positions: DynArray[uint256, 128],
     markets: types.Market[2],
     markets_path: bytes32[2],
+    holder_word: uint256,
+    holder_path: DynArray[bytes32, 32],
 ) -> (types.Header, uint256):
     """
     @notice The sequencer has no say in it: every set bit is visited, in index order. Folds come in the order of the arguments, each below
             what the one before left.
     """
     # READ
+    assert types._sweep_hash(sweep) == header.scratch, "scan: sweep"
     merkle._check_globals(header.state, globals, rest)
-    g: types.Globals = globals
-    place: uint256 = g.cursor >> WORD_BITS
-    index: uint256 = self._get_next(word, g.cursor)
-    is_account: bool = index >> WORD_BITS == place
+    bitmap: uint256 = tour._get_bitmap(sweep.mode)
+    index: uint256 = tour._get_next(word, sweep.cursor)
+    is_visit: bool = index >> WORD_BITS == sweep.cursor >> WORD_BITS
+    is_adl: bool = sweep.mode >= machine.MODE_ADL_TALLY
+    if is_adl:
+        assert keccak256(abi_encode(lines)) == sweep.lines, "scan: lines"
+    v: tour.Visit = tour.Visit(globals=globals, sweep=sweep, account=account, keeps_bit=True, is_ripe=False)
+    v.globals.allowance -= 1
+    v.sweep.cursor = index
     # COMPUTE
-    after: uint256 = word
-    if is_account and not holdings._is_risky(account.cash, positions):
-        after = word & ~(1 << (index & (WORD_ACCOUNTS - 1)))
+    after: DynArray[uint256, MAX_LINES] = lines
+    if is_visit:
+        assert holdings._hash(positions) == account.positions, "scan: positions"
+        v.sweep.cursor = index + 1
+        v, after = self._visit(v, index, positions, markets, lines)
+    g: types.Globals = v.globals
+    s: types.Sweep = v.sweep
+    phase: uint256 = machine.SCAN
+    is_over: bool = False
+    if v.is_ripe:
+        phase = machine.TAKEOVER
+    else:
+        s.cursor = tour._skip_unopened(s.cursor, g.accounts, MAX_ACCOUNTS)
+        is_over = tour._is_over(s, g.slots, MAX_ACCOUNTS)
+        if is_adl:
+            s.lines = keccak256(abi_encode(after))
+        if is_over:
+            g, s, phase = self._end(g, s)
     # WRITE
+    new_word: uint256 = word
+    if not v.keeps_bit:
+        new_word = word & ~(ONE << (index & 255))
+    place: uint256 = (bitmap << (ACCOUNT_DEPTH - WORD_BITS)) | (sweep.cursor >> WORD_BITS)
     node: bytes32 = merkle._fold_place(
-        rest, merkle.WORDS, place, ACCOUNT_DEPTH - WORD_BITS, convert(word, bytes32), convert(after, bytes32), word_path
+        rest,
+        merkle.WORDS,
+        place,
+        ACCOUNT_DEPTH - WORD_BITS + merkle.BITMAP_BITS,
+        convert(word, bytes32),
+        convert(new_word, bytes32),
+        word_path,
     )
-    g.cursor = index
-    if is_account:
-        margin: risk.Margin = empty(risk.Margin)
-        oldest: uint256 = 0
-        margin, oldest = risk._compute_margin(account.cash, positions, markets)
-        node = self._fold_account(node, index, account, positions, margin, g.marks, account_path)
-        both: bytes32 = merkle._markets_node(markets[0], markets[1])
-        merkle._fold_markets(node, both, both, markets_path)
-        g.cursor = index + 1
-    is_over: bool = g.cursor >= g.accounts
-    if is_over:
-        g.cursor = 0
-    g.allowance -= 1
-    h: types.Header = machine._next_row(header) if is_over else header
-    h.state = merkle._root(g, node)
-    return h, codes.OK
+    if is_visit:
+        node = merkle._fold_place(
+            node, merkle.ACCOUNTS, index, ACCOUNT_DEPTH, types._account_leaf(account), types._account_leaf(v.account), account_path
+        )
+    before: bytes32 = merkle._markets_node(markets[0], markets[1])
+    settled: bytes32 = before
+    if is_over and sweep.mode == machine.MODE_SETTLE_PAY:
+        left: types.Market[2] = sweep_settle._end_pay(markets, sweep.listing)
+        settled = merkle._markets_node(left[0], left[1])
+    node = merkle._fold_markets(node, before, settled, markets_path)
+    if not v.keeps_bit and index >= MAX_ACCOUNTS and sweep.mode == machine.MODE_FLAG:
+        node = merkle._put_bit(node, merkle.HOLDER, index, ACCOUNT_DEPTH, False, holder_word, holder_path)
+    return tour._enter(header, g, s, phase, node), codes.OK

@@ -1,24 +1,24 @@
 """SHUTDOWN_TALLY and SHUTDOWN_PAY: everything becomes cash. Twin: contracts/lib/sweep_shutdown.vy."""
 
 from protocol.haircut import share
-from protocol.marks import compute_value_down
+from protocol.marks import compute_worth_down
 from protocol.rules import Rules
 from protocol.sweeps.tour import End, Tour, Visit
 from protocol.types import Account, Mode, Phase
 
 
-def compute_gain(a: Account, value: int) -> int:
+def compute_gain(a: Account, worth: int) -> int:
     """What of an account a loss may be taken from: the worth of its positions, so far as its cash does not already owe it."""
-    return max(0, min(value, a.cash + value))
+    return max(0, min(worth, a.cash + worth))
 
 
 def tally(index: int, a: Account, tour: Tour, rules: Rules) -> Visit:
     """Slots fall to the pool at once, which may be below zero then."""
     s, g = tour.sweep, tour.globals
-    value = compute_value_down(a.positions, tour.markets)
+    worth = compute_worth_down(a.positions, tour.markets)
     if index >= rules.params.max_accounts:
-        return Visit(tour._replace(globals=g._replace(pool=g.pool + a.cash + value)), a)
-    tour = tour.put_sweep(total=s.total + compute_gain(a, value), deficit=s.deficit + max(0, -(a.cash + value)))
+        return Visit(tour._replace(globals=g._replace(pool=g.pool + a.cash + worth)), a)
+    tour = tour.put_sweep(total=s.total + compute_gain(a, worth), deficit=s.deficit + max(0, -(a.cash + worth)))
     return Visit(tour, a)
 
 
@@ -39,9 +39,9 @@ def pay(index: int, a: Account, tour: Tour, rules: Rules) -> Visit:
     if index >= rules.params.max_accounts:
         return Visit(tour, a._replace(cash=0, positions=()), False)
     s = tour.sweep
-    value = compute_value_down(a.positions, tour.markets)
-    gain = compute_gain(a, value)
-    cash = max(0, a.cash + value) - share(s.before, gain, s.loss, s.total)
+    worth = compute_worth_down(a.positions, tour.markets)
+    gain = compute_gain(a, worth)
+    cash = max(0, a.cash + worth) - share(s.before, gain, s.loss, s.total)
     cash += max(0, a.request) + share(s.shares, a.shares, s.pot, tour.globals.shares)
     tour = tour.put_sweep(before=s.before + gain, shares=s.shares + a.shares)
     return Visit(tour, a._replace(cash=cash, flag=0, positions=(), shares=0, request=0), False)
