@@ -15,7 +15,7 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11; do $$p -c '$(IS_BEST)'
 	for p in python3 python3.13; do $$p -c '$(IS_SUITABLE)' 2>/dev/null && echo $$p && exit; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format build twins bench fuzz slow constraints clean
+.PHONY: help install demo test check format build twins vectors bench fuzz slow constraints clean
 
 help: ## List the targets. Example: make help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ build: $(STAMP) ## Compile the contracts into their artifacts. Example: make bui
 twins: $(STAMP) ## Run every step N times in Python and on an EVM, compare exactly. Example: make twins N=500
 	@mkdir -p .out
 	$(PY) -m sim.twins --n $(N) $(ARGS)
+
+vectors: $(STAMP) ## Write the conformance vectors anew. Example: make vectors ARGS=withdraw
+	$(PY) -m sim.vectors $(ARGS)
 
 bench: $(STAMP) ## Measure throughput, latency and gas. Example: make bench
 	$(PY) -m bench $(ARGS)
