@@ -4,13 +4,32 @@ from protocol.codec.frames import Batch, Frame, Message, compute_record
 from protocol.codec.inflate import encode_frame
 from protocol.codec.rows import MAX_ITEMS, encode_row
 from protocol.keccak import keccak
-from protocol.legs import compute_signed_legs
+from protocol.legs import compute_signed_legs, pack_plain
 from protocol.machine import Preimages
-from protocol.operations import build_bid, build_cancel, build_deposit, build_mark, build_order, build_trade, build_withdraw
+from protocol.operations import (
+    MAX_FEE_CAP,
+    build_authorize,
+    build_bid,
+    build_cancel,
+    build_deposit,
+    build_mark,
+    build_order,
+    build_pool,
+    build_trade,
+    build_withdraw,
+)
 from protocol.positions import is_bounded
 from protocol.rules import Rules
 from protocol.series import decode_series, encode_series
-from protocol.signing import compute_bid_digest, compute_cancel_digest, compute_mark_digest, compute_order_digest, compute_withdraw_digest
+from protocol.signing import (
+    compute_authorize_digest,
+    compute_bid_digest,
+    compute_cancel_digest,
+    compute_mark_digest,
+    compute_order_digest,
+    compute_pool_digest,
+    compute_withdraw_digest,
+)
 from protocol.state import State
 from protocol.types import (
     MAX_ACCOUNT_LOTS,
@@ -51,7 +70,7 @@ def make_full_world(rules: Rules, sign_of_last: int = -1) -> World:
     state = State(rules.params)
     slices = tuple(make_full_slice(dice, expiry) for expiry in EXPIRIES)
     state.put_markets((Market(50_000 * 10**6, NOW, slices), Market(50_000 * 10**6, NOW, slices)))
-    state.put_globals(Globals(NOW, 1_000, 300, 7, 0, 0, 10**9, 5))
+    state.put_globals(Globals(NOW, 1_000, 300, 7, outbox=5, balance=1 << 62))
     pairs = [(u, expiry, strike, kind) for u in (0, 1) for expiry in EXPIRIES for strike in STRIKES for kind in (0, 1)]
     series = sorted(encode_series(*pair) for pair in pairs)
     world = World(state, rules, dice, series, [0, 255], {0: get_keys()[0], 255: get_keys()[1]})
@@ -113,11 +132,16 @@ def make_worst_signed(rules: Rules, phase: Phase) -> Start:
         case Phase.ORDER:
             series = encode_series(1, EXPIRIES[15], STRIKES[3], 1)
             items = build_order(255, series, 1, 2**36, MAX_LOTS, nonce, 2**40 - 1)
-            terms = (255, *decode_series(series), 1, 2**36, MAX_LOTS, nonce, account.generation, 2**40 - 1)
+            terms = (255, *decode_series(series), 1, 2**36, MAX_LOTS, 0, 0, 0, MAX_FEE_CAP, nonce, account.generation, 2**40 - 1)
             digest = compute_order_digest(rules.domain, terms)
-            world.state.put_order(255, rules.params.get_slot(nonce), Order(3, 0, series, 1, 5, 5, NOW, 5))
+            world.state.put_order(255, rules.params.get_slot(nonce), Order(3, 0, pack_plain(series), 1, 5, 5, NOW, 5))
         case Phase.CANCEL:
             items, digest = build_cancel(255, nonce), compute_cancel_digest(rules.domain, 255, nonce)
+        case Phase.AUTHORIZE:
+            session = (2**160 - 1, 3, 2**40 - 1, nonce)
+            items, digest = build_authorize(255, *session), compute_authorize_digest(rules.domain, 255, *session)
+        case Phase.POOL:
+            items, digest = build_pool(255, 10**7, nonce), compute_pool_digest(rules.domain, 255, 10**7, nonce, False)
         case _:
             items, digest = build_withdraw(255, 2**60, nonce), compute_withdraw_digest(rules.domain, 255, 2**60, nonce)
     header, pre = load_items(make_header(Dice(1), phase, signature=LAST), items, fill_source([sign(key, digest)], LAST))
@@ -200,7 +224,7 @@ def make_all_worst(rules: Rules) -> list[Start]:
         make_worst_fetch(rules, True),
         make_worst_fetch(rules, False),
         make_worst_deposit(rules),
-        *(make_worst_signed(rules, phase) for phase in (Phase.ORDER, Phase.CANCEL, Phase.WITHDRAW)),
+        *(make_worst_signed(rules, phase) for phase in (Phase.ORDER, Phase.CANCEL, Phase.WITHDRAW, Phase.AUTHORIZE, Phase.POOL)),
         make_worst_terms(rules),
         *(make_worst_trade(rules, phase, at) for phase in (Phase.MAKER, Phase.TAKER, Phase.COMMIT) for at in (0, -1)),
         make_worst_mark(rules),
