@@ -35,6 +35,8 @@ KINDS: dict[str, MakeStart] = {
     "fetch": cases.make_fetch,
     "deposit": account_cases.make_deposit,
     "order": order_cases.make_order_start,
+    "combo": order_cases.make_combo,
+    "sheet": order_cases.make_sheet,
     "terms": trade_cases.make_terms,
     "margin": trade_cases.make_margin,
     "commit": trade_cases.make_commit,
@@ -58,6 +60,8 @@ REACHABLE: dict[str, tuple[Code, ...]] = {
     "fetch": (Code.OK, Code.MALFORMED, Code.ALLOWANCE, Code.FROZEN),
     "deposit": (Code.OK, Code.AUTHORITY, Code.ACCOUNT, Code.CASH),
     "order": (Code.OK, Code.ACCOUNT, Code.SERIES, Code.LOTS, Code.PRICE, Code.EXPIRED, Code.NONCE, Code.SIGNATURE),
+    "combo": (Code.OK, Code.ACCOUNT, Code.SERIES, Code.LEGS, Code.LOTS, Code.PRICE, Code.EXPIRED, Code.NONCE, Code.SIGNATURE),
+    "sheet": (Code.OK, Code.ACCOUNT, Code.SERIES, Code.SHEET, Code.LOTS, Code.PRICE, Code.EXPIRED, Code.NONCE, Code.SIGNATURE),
     "terms": (
         *(Code.OK, Code.ACCOUNT, Code.SELF_TRADE, Code.ORDER, Code.GENERATION, Code.EXPIRED, Code.SERIES, Code.SIDE),
         *(Code.LIMIT, Code.LOTS, Code.OVERFILL, Code.BAND, Code.POST_ONLY, Code.FILL_OR_KILL, Code.FEE, Code.SHEET),
@@ -80,7 +84,7 @@ REACHABLE: dict[str, tuple[Code, ...]] = {
     "scan": (Code.OK,),
     "bid": (
         *(Code.OK, Code.ACCOUNT, Code.SELF_TRADE, Code.NONCE, Code.EXPIRED, Code.SERIES, Code.LEGS, Code.LOTS),
-        *(Code.SIGNATURE, Code.NOT_FLAGGED, Code.BID_SIZE, Code.LIMIT),
+        *(Code.SIGNATURE, Code.NOT_FLAGGED, Code.BID_SIZE, Code.STALE, Code.LIMIT),
     ),
     "target": (Code.OK, Code.CASH, Code.MARGIN, Code.BID_SIZE),
     "award": (Code.OK,),

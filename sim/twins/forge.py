@@ -5,6 +5,7 @@ import random
 from protocol.codec.frames import Batch, compute_record
 from protocol.keccak import WORD, encode_word
 from protocol.machine import Preimages
+from protocol.operations import get_layout
 from protocol.state import State
 from protocol.types import Account, Market, Order, Page, Sweep, compute_record_hash, encode_header
 from protocol.witness import prove_step
@@ -165,7 +166,9 @@ def falsify_preimages(pre: Preimages, rng: random.Random) -> Preimages:
         w = pre.sweep
         pre.sweep = rng.choice((w._replace(cursor=w.cursor + 1), w._replace(mode=w.mode ^ 1), w._replace(loss=0, deficit=w.deficit + 1)))
     elif at and rng.random() < 0.5:
-        pre.items = (*pre.items[:at], rng.choice((pre.items[at] ^ 1, pre.items[at] >> 1, 0)), *pre.items[at + 1 :])
+        lie = (*pre.items[:at], rng.choice((pre.items[at] ^ 1, pre.items[at] >> 1, 0)), *pre.items[at + 1 :])
+        if get_layout(lie) is not None:  # of another length than it says no step ever sees a row
+            pre.items = lie
     elif pre.signatures and rng.random() < 0.5:
         cut = rng.randrange(len(pre.signatures))
         pre.signatures = rng.choice((b"", pre.signatures[:cut], pre.signatures[65:] + pre.signatures[:65], pre.signatures[::-1]))

@@ -155,9 +155,9 @@ def make_terms(dice: Dice, rules: Rules) -> Start:
     state, clock, slots = world.state, world.state.globals.clock, rules.params.order_slots
     meeting = make_meeting(world)
     m_slot, t_slot, is_buy = dice.randrange(slots), dice.randrange(slots), dice.randrange(2)
-    good = {"legs": meeting.legs, "price": meeting.price, "valid_until": clock + dice.choice((0, 1, 600))}
-    m = make_order(dice, state.get_account(meeting.maker), 5)._replace(**good, is_buy=is_buy, filled=0)
-    t = make_order(dice, state.get_account(meeting.taker), 6)._replace(**good, is_buy=1 - is_buy, filled=0)
+    legs, price, until = meeting.legs, meeting.price, clock + dice.choice((0, 1, 600))
+    m = make_order(dice, state.get_account(meeting.maker), 5, legs=legs, price=price, valid_until=until, is_buy=is_buy, filled=0)
+    t = make_order(dice, state.get_account(meeting.taker), 6, legs=legs, price=price, valid_until=until, is_buy=1 - is_buy, filled=0)
     m = m._replace(flags=dice.choice((0, 0, POST_ONLY, REDUCE_ONLY)))
     t = t._replace(flags=dice.choice((0, 0, REDUCE_ONLY)))
     lots = min(m.lots, t.lots)
