@@ -21,7 +21,7 @@ from rich.table import Table
 from protocol.codes import Code
 from protocol.rules import Rules
 from protocol.types import Phase
-from sim.twins import account_cases, auction_cases, cases, market_cases, order_cases, risk_cases, trade_cases
+from sim.twins import account_cases, auction_cases, cases, market_cases, order_cases, scan_cases, trade_cases
 from sim.twins.cases import MakeStart
 from sim.twins.dice import ALL_RULES, Dice
 from sim.twins.replay import Start, decode_case
@@ -47,7 +47,9 @@ KINDS: dict[str, MakeStart] = {
     "mark": market_cases.make_mark,
     "settle": market_cases.make_settle,
     "shutdown": market_cases.make_shutdown,
-    "scan": risk_cases.make_scan,
+    "scan": scan_cases.make_scan,
+    "takeover": scan_cases.make_takeover,
+    "deleverage": scan_cases.make_deleverage,
     "bid": auction_cases.make_bid,
     "target": auction_cases.make_target,
     "award": auction_cases.make_award,
@@ -82,6 +84,8 @@ REACHABLE: dict[str, tuple[Code, ...]] = {
     "settle": (Code.OK, Code.SERIES, Code.QUORUM, Code.SETTLE_TIME, Code.PRICE),
     "shutdown": (Code.OK, Code.AUTHORITY, Code.SHUTDOWN_TIME),
     "scan": (Code.OK,),
+    "takeover": (Code.OK,),
+    "deleverage": (Code.OK,),
     "bid": (
         *(Code.OK, Code.ACCOUNT, Code.SELF_TRADE, Code.NONCE, Code.EXPIRED, Code.SERIES, Code.LEGS, Code.LOTS),
         *(Code.SIGNATURE, Code.NOT_FLAGGED, Code.BID_SIZE, Code.STALE, Code.LIMIT),

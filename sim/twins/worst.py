@@ -3,7 +3,7 @@
 from protocol.codec.frames import Batch, Frame, Message, compute_record
 from protocol.codec.inflate import encode_frame
 from protocol.codec.rows import MAX_ITEMS, encode_row
-from protocol.keccak import keccak
+from protocol.keccak import compute_array_hash, keccak
 from protocol.legs import compute_signed_legs, pack_plain
 from protocol.machine import Preimages
 from protocol.operations import (
@@ -30,7 +30,8 @@ from protocol.signing import (
     compute_pool_digest,
     compute_withdraw_digest,
 )
-from protocol.state import State
+from protocol.state import State, get_word_index
+from protocol.sweeps.settle import LISTING_SHIFT
 from protocol.types import (
     MAX_ACCOUNT_LOTS,
     MAX_CASH,
@@ -38,20 +39,24 @@ from protocol.types import (
     MAX_POSITIONS,
     VAULT_AUTHORITY,
     Account,
+    Bitmap,
     Globals,
     Market,
+    Mode,
     Order,
     Phase,
+    Slice,
+    Sweep,
     Trade,
     compute_record_hash,
+    compute_sweep_hash,
     compute_trade_hash,
 )
 from sim.twins.auction_cases import load_auction, make_terms
 from sim.twins.cases import make_open
 from sim.twins.dice import FILLER, Dice, get_keys, sign
 from sim.twins.replay import Start
-from sim.twins.risk_cases import make_full_slice
-from sim.twins.worlds import DAY_S, NOW, World, load_items, make_header
+from sim.twins.worlds import DAY_S, NANO, NOW, World, load_items, make_header, make_slice
 
 LAST = 1_023  # the last signature of the largest source
 EXPIRIES = tuple(NOW + DAY_S * (day + 1) for day in range(16))
@@ -62,6 +67,13 @@ def fill_source(signatures: list[bytes], number: int) -> bytes:
     """1,024 signatures, these from `number` on."""
     rest = 1_024 - number - len(signatures)
     return FILLER[: 65 * number] + b"".join(signatures) + FILLER[: 65 * rest]
+
+
+def make_full_slice(dice: Dice, expiry: int) -> Slice:
+    """A surface in which nothing is zero."""
+    return make_slice(dice, expiry, 50_000 * 10**6)._replace(
+        forward=50_000 * 10**6, a=NANO // 20, b=NANO // 10, rho=-NANO // 3, m=NANO // 50, sigma=NANO // 5
+    )
 
 
 def make_full_world(rules: Rules, sign_of_last: int = -1) -> World:
@@ -193,11 +205,36 @@ def make_worst_mark(rules: Rules) -> Start:
     return Start(header, state, pre, rules)
 
 
-def make_worst_scan(rules: Rules) -> Start:
-    """An account with 128 shorts at the end of a word."""
-    world = make_full_world(rules)
-    world.state.put_word(0, 1 << 255)
-    return Start(make_header(Dice(1), Phase.SCAN), world.state, Preimages([]), rules)
+def make_worst_scan(rules: Rules, mode: Mode, phase: Phase = Phase.SCAN) -> Start:
+    """128 positions of the last account of a word: it is ripe, some of it settles, or it has a part of every line."""
+    is_adl = mode in (Mode.ADL_TALLY, Mode.ADL_CUT)
+    world = make_full_world(rules, 1 if is_adl else -1)
+    state = world.state
+    positions = state.get_account(255).positions
+    if phase == Phase.DELEVERAGE:
+        positions = (*positions[:-1], (positions[-1][0], 1))
+    world.set_account(255, cash=-(10**15), flag=1, shares=5, positions=positions)
+    for bitmap in Bitmap:
+        state.put_word(get_word_index(bitmap, 0, rules.params), 1 << 255)
+    pool = 0 if phase == Phase.DELEVERAGE else 10**16
+    state.put_globals(state.globals._replace(accounts=256, marks=40, pool=pool, shares=10**12, requests=1))
+    sweep = Sweep(mode, 256 if phase != Phase.SCAN else 0, total=10**18, loss=10**17, before=10**16, pot=10**14)
+    match phase, mode:
+        case Phase.TAKEOVER, _:
+            sweep = Sweep(cursor=256, account=255, equity=-(10**12), maintenance=10**13)
+        case Phase.DELEVERAGE, _:
+            sweep = Sweep(bankrupt=256)
+        case _, Mode.SETTLE_TALLY | Mode.SETTLE_PAY:
+            sweep = sweep._replace(listing=positions[0][0] >> LISTING_SHIFT, price=100)
+        case _, Mode.REQUEST:
+            world.set_account(255, request=-3)
+    pre = Preimages([])
+    if is_adl:
+        line = 2**40 << 128 | 2**44 << 64 | 2**40
+        pre.lines = tuple(word for series, lots in positions for word in (series << 32 | lots, line))
+        sweep = sweep._replace(lines=compute_array_hash(pre.lines))
+    pre.sweep = sweep
+    return Start(make_header(Dice(1), phase, scratch=compute_sweep_hash(sweep)), state, pre, rules)
 
 
 def make_worst_auction(rules: Rules, phase: Phase) -> Start:
@@ -229,5 +266,6 @@ def make_all_worst(rules: Rules) -> list[Start]:
         *(make_worst_trade(rules, phase, at) for phase in (Phase.MAKER, Phase.TAKER, Phase.COMMIT) for at in (0, -1)),
         make_worst_mark(rules),
         *(make_worst_auction(rules, phase) for phase in (Phase.BID, Phase.TARGET, Phase.AWARD)),
-        make_worst_scan(rules),
+        *(make_worst_scan(rules, mode) for mode in Mode),
+        *(make_worst_scan(rules, Mode.FLAG, phase) for phase in (Phase.TAKEOVER, Phase.DELEVERAGE)),
     ]
