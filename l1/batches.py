@@ -188,7 +188,7 @@ class EpochReader:
 def decode_frames(data: bytes, record: Record) -> tuple[Frame, ...]:
     """From a transaction's input, if they are the record's."""
     call = decode_post(data)
-    if (call.first, call.last, call.message_count) != (record.first, record.last, record.message_count):
+    if call[:-1] != (record.number, record.first, record.last, record.message_count):
         raise Malformed(f"batch {record.number}: the transaction says otherwise than the event")
     if len(call.frames) != record.frame_count or compute_list_hash([compute_frame_digest(frame) for frame in call.frames]) != record.frames:
         raise Malformed(f"batch {record.number}: the transaction's frames are not the record's")

@@ -13,7 +13,7 @@ from l1.shapes import Log, Malformed
 from protocol.codec.frames import Frame, decode_payload, encode_payload
 from protocol.keccak import encode_words
 
-POST_WORDS = 4  # first, last, message count, frame count
+POST_WORDS = 5  # number, first, last, message count, frame count
 
 # -- events: fields are named and ordered as in the sources
 
@@ -215,15 +215,16 @@ def decode_logs(names: Mapping[bytes, str], logs: Sequence[Log]) -> list[tuple[L
 class PostCall(NamedTuple):
     """What a batch's transaction carries."""
 
+    number: int
     first: int
     last: int
     message_count: int
     frames: tuple[Frame, ...]
 
 
-def encode_post(first: int, last: int, message_count: int, frames: Sequence[Frame]) -> bytes:
-    """Raises ValueError for frames that L1 refuses."""
-    arguments = encode_words((first, last, message_count, len(frames)))
+def encode_post(number: int, first: int, last: int, message_count: int, frames: Sequence[Frame]) -> bytes:
+    """Raises ValueError for frames that L1 refuses. It lands as batch `number` or not at all."""
+    arguments = encode_words((number, first, last, message_count, len(frames)))
     return get_function("Inbox", "post")[0] + arguments + encode_payload(frames)
 
 
@@ -232,16 +233,22 @@ def decode_post(data: bytes) -> PostCall:
     start = 4 + 32 * POST_WORDS
     if data[:4] != get_function("Inbox", "post")[0] or len(data) < start:
         raise Malformed("not a call of post")
-    first, last, message_count, frame_count = (int.from_bytes(data[at : at + 32], "big") for at in range(4, start, 32))
+    *call, frame_count = (int.from_bytes(data[at : at + 32], "big") for at in range(4, start, 32))
     frames = decode_payload(data[start:], frame_count)
     if frames is None:
         raise Malformed("broken frames in a call of post")
-    return PostCall(first, last, message_count, frames)
+    number, first, last, message_count = call
+    return PostCall(number, first, last, message_count, frames)
 
 
 def encode_send(rows: bytes, signatures: bytes) -> bytes:
     """Costs `fee()` wei."""
     return encode_call("Inbox", "send", (rows, signatures))
+
+
+def encode_shutdown() -> bytes:
+    """Anyone's, once the sequencer has been silent for too long."""
+    return encode_call("Inbox", "shutdown", ())
 
 
 # -- token and vault

@@ -126,7 +126,7 @@ class Poster:
         """For ever."""
         async with trio.open_nursery() as nursery:
             async for effect in self._receive:
-                data = encode_post(effect.first, effect.last, effect.message_count, effect.frames)
+                data = encode_post(effect.number, effect.first, effect.last, effect.message_count, effect.frames)
                 gas = POST_GAS + POST_BYTE_GAS * len(data) + MESSAGE_GAS * effect.message_count
                 name = f"batch:{effect.entry}:{effect.attempt}:{keccak(data)[:8].hex()}"
                 number = await self._sender.submit(self._inbox, data, 0, gas, name)

@@ -18,7 +18,7 @@ from protocol.keccak import ZERO, encode_word, keccak
 from protocol.params import Params
 from protocol.rules import Rules
 from protocol.signing import compute_domain
-from protocol.types import VAULT_AUTHORITY, compute_record_hash
+from protocol.types import INBOX_AUTHORITY, VAULT_AUTHORITY, compute_record_hash
 from sim.evm import Abi, Artifact, Contract, Evm, Result, get_type
 from sim.scribe import CHAIN_ID, get_address, make_key
 
@@ -142,6 +142,8 @@ class Court:
             self.transact(owner, "Token", "mint", encode_address(owner), amount)
             self.transact(owner, "Token", "approve", vault, amount)
             self.transact(owner, "Vault", "deposit", amount)
+        elif message.authority == INBOX_AUTHORITY:
+            self.transact(int(self.sequencer, 16), "Inbox", "shutdown")
         else:
             fee = self.call("Inbox", "fee")
             self.transact(message.authority, "Inbox", "send", message.rows, message.signatures, value=fee)
@@ -153,7 +155,7 @@ class Court:
         """The messages that it consumes must be queued."""
         record = batch.record
         counts = record.first, record.last, record.message_count, record.frame_count
-        self.transact(int(self.sequencer, 16), "Inbox", "post", *counts, extra=encode_payload(batch.frames))
+        self.transact(int(self.sequencer, 16), "Inbox", "post", record.number, *counts, extra=encode_payload(batch.frames))
 
     def post_epoch(self, batches: Sequence[Batch]) -> int:
         """Queues their messages at their times, posts all of them in the epoch of the last one's end, and lets it pass. Its number."""

@@ -21,10 +21,12 @@ MAX_CHUNKS: constant(uint256) = MAX_SIGNATURES // CHUNK
 MAX_MESSAGES: constant(uint256) = 256  # that one batch consumes
 MAX_ROWS: constant(uint256) = 1024  # bytes of one message
 FRAME_HEAD: constant(uint256) = 12  # bytes: time 8, length of the data 2, number of signatures 2
-FIRST_FRAME: constant(uint256) = 4 + 4 * 32
+FIRST_FRAME: constant(uint256) = 4 + 5 * 32
 MAX_DEPTH: constant(uint256) = 16
 QUEUE_SHARE: constant(uint256) = 4  # a 16th of an epoch's places are `post_queue`'s: else a sequencer could fill it and lock the queue out
 VAULT_AUTHORITY: constant(uint256) = 1
+INBOX_AUTHORITY: constant(uint256) = 2  # no key has this address, so nobody else sends with it
+SHUTDOWN_ROW: constant(Bytes[2]) = b"\xc1\x0d"  # canonical RLP of [kind]
 MESSAGE_FEE: constant(uint256) = 10**15  # wei, times the paid messages that wait
 PAID: constant(uint256) = 64  # shift
 
@@ -36,11 +38,14 @@ EPOCH_S: public(immutable(uint256))
 INCLUSION_DELAY_S: public(immutable(uint256))
 HEADER_WINDOW_S: public(immutable(uint256))
 BATCH_DEPTH: public(immutable(uint256))
+SILENCE_S: public(immutable(uint256))
 
 # ---- storage
 
 batch_count: public(uint256)
 last_time: public(uint256)  # `last` of the newest batch
+last_post: public(uint256)  # when the sequencer posted last, or the deployment
+is_shut: public(bool)
 message_count: public(uint256)
 messages_consumed: public(uint256)
 message_hashes: public(HashMap[uint256, bytes32])
@@ -77,28 +82,40 @@ event MessageQueued:
 
 @deploy
 def __init__(
-    sequencer: address, vault: address, epoch_s: uint256, inclusion_delay_s: uint256, header_window_s: uint256, batch_depth: uint256
+    sequencer: address,
+    vault: address,
+    epoch_s: uint256,
+    inclusion_delay_s: uint256,
+    header_window_s: uint256,
+    batch_depth: uint256,
+    silence_s: uint256,
 ):
-    assert epoch_s != 0 and batch_depth <= MAX_DEPTH, "inbox: bad parameters"
+    assert epoch_s != 0 and batch_depth <= MAX_DEPTH and silence_s != 0, "inbox: bad parameters"
     SEQUENCER = sequencer
     VAULT = vault
     EPOCH_S = epoch_s
     INCLUSION_DELAY_S = inclusion_delay_s
     HEADER_WINDOW_S = header_window_s
     BATCH_DEPTH = batch_depth
+    SILENCE_S = silence_s
+    self.last_post = block.timestamp
 
 
 # ---- external
 
 @external
-def post(first: uint256, last: uint256, message_count: uint256, frame_count: uint256):
+def post(number: uint256, first: uint256, last: uint256, message_count: uint256, frame_count: uint256):
     """
     @notice Post a batch; its frames follow the arguments (docs/contracts.md).
+    @param number Of this batch. A batch that was sent again after a reorganisation must not land twice, and none of the sequencer's was made
+        to stand behind another than the one it knew.
     @param first Earliest L2 time of the batch. @param last Its latest.
     @param message_count How many forced messages it consumes, before its frames.
     """
     # CHECK
     assert msg.sender == SEQUENCER, "inbox: not the sequencer"
+    assert not self.is_shut, "inbox: shut down"
+    assert number == self.batch_count, "inbox: another batch has this number"
     # an account that has delegated to code (EIP-7702) may be the origin and still call from inside, where no reader would find the frames
     assert msg.sender == tx.origin and msg.sender.codesize == 0, "inbox: not from an outside account"
     assert first <= last and last <= block.timestamp, "inbox: last out of range"
@@ -115,6 +132,7 @@ def post(first: uint256, last: uint256, message_count: uint256, frame_count: uin
         digests.append(digest)
     assert offset == len(msg.data), "inbox: bytes after the last frame"
     # WRITE
+    self.last_post = block.timestamp
     self._record(first, last, message_count, digests)
 
 
@@ -149,6 +167,23 @@ def send_deposit(rows: Bytes[MAX_ROWS]) -> uint256:
     """
     assert msg.sender == VAULT, "inbox: not the vault"
     return self._queue(convert(convert(VAULT_AUTHORITY, uint160), address), rows, b"", 0)
+
+
+@external
+def shutdown() -> uint256:
+    """
+    @notice Shut the exchange down, once, when the sequencer has posted nothing for too long: what others post of the queue alone is no sign
+        of its life. The sequencer never posts again, for then two would decide what comes next: whoever left everything unmarked for so
+        long could come back and trade at old prices before the message is taken in, or leave it out for as long as it may. From here
+        on `post_queue` is the only way on, for the oracles' last marks, the settlement and the withdrawals too.
+    @return The index of the message. It pays no fee, and so raises nobody's.
+    """
+    # CHECK
+    assert not self.is_shut, "inbox: shut down"
+    assert block.timestamp >= self.last_post + SILENCE_S, "inbox: the sequencer is not silent"
+    # WRITE
+    self.is_shut = True
+    return self._queue(convert(convert(INBOX_AUTHORITY, uint160), address), SHUTDOWN_ROW, b"", 0)
 
 
 @external

@@ -33,7 +33,7 @@ MAX_PROOF: constant(uint256) = 35
 TOKEN: public(immutable(address))
 INBOX: public(immutable(address))
 CLAIMS: public(immutable(address))
-ACCOUNT_DEPTH: public(immutable(uint256))
+MAX_ACCOUNTS: public(immutable(uint256))  # the places above are the backstop pool's
 OUTBOX_DEPTH: public(immutable(uint256))
 
 # ---- storage
@@ -66,7 +66,7 @@ event Withdrawn:
 # ---- constructor
 
 @deploy
-def __init__(token: address, inbox: address, claims: address, account_depth: uint256, outbox_depth: uint256):
+def __init__(token: address, inbox: address, claims: address, max_accounts: uint256, outbox_depth: uint256):
     assert staticcall Inbox(inbox).VAULT() == self, "vault: the inbox expects another vault"
     assert staticcall Claims(claims).INBOX() == inbox, "vault: the claims read another inbox"
     assert token.is_contract, "vault: no token"
@@ -74,7 +74,7 @@ def __init__(token: address, inbox: address, claims: address, account_depth: uin
     TOKEN = token
     INBOX = inbox
     CLAIMS = claims
-    ACCOUNT_DEPTH = account_depth
+    MAX_ACCOUNTS = max_accounts
     OUTBOX_DEPTH = outbox_depth
 
 
@@ -150,7 +150,7 @@ def _open(owner: address) -> uint256:
     if place != 0:
         return place - 1
     index: uint256 = self.account_count
-    assert index >> ACCOUNT_DEPTH == 0, "vault: no account is left"
+    assert index < MAX_ACCOUNTS, "vault: no account is left"
     self.account_count = index + 1
     self.owners[index] = owner
     self._places[owner] = index + 1

@@ -45,7 +45,7 @@ def test_frames_inside_an_inner_call_of_a_delegated_sequencer__not_recorded() ->
     world = World(evm=evm)
     forwarder = deploy_toy(evm, world.deployer, "Forwarder")
     now = evm.timestamp
-    post = world.inbox.encode("post", now, now, 0, 1) + encode_payload([Frame(now, b"hidden", b"")])
+    post = world.inbox.encode("post", 0, now, now, 0, 1) + encode_payload([Frame(now, b"hidden", b"")])
     assert not send_delegated(evm, world.sequencer, forwarder.address, forwarder.encode("forward", world.inbox.address, post))
     assert evm.call(world.inbox, "batch_count") == 0
     # the delegation itself works: the same transaction to another contract succeeds

@@ -85,7 +85,7 @@ async def set_up(client: Client, preset: str) -> Deployment:
         scribe = Scribe(deployment.params, start, domain=deployment.rules.domain)
         scribe.add(build_deposit(0, get_address(scribe.keys[0]), 77_000_000_000))
         batch = scribe.close_batch()
-        data = encode_post(batch.record.first, batch.record.last, 0, batch.frames)
+        data = encode_post(batch.record.number, batch.record.first, batch.record.last, 0, batch.frames)
         receipt = await senders[SEQUENCER].send(deployment.get_address("Inbox"), data, gas=1_000_000)
         assert receipt.ok, receipt
         nursery.cancel_scope.cancel()

@@ -97,7 +97,7 @@ def test_the_recorded_size_is_what_a_deployment_puts_on_chain() -> None:
     evm = PyEvm()
     who = evm.create_account()
     artifact = load_artifact("Inbox")
-    contract = evm.deploy(who, artifact, who, who, 10, 10, 600, 12)
+    contract = evm.deploy(who, artifact, who, who, 10, 10, 600, 12, 1_000)
     assert len(evm.get_code(contract.address)) == artifact.runtime_size
     with pytest.raises(KeyError):
         artifact.get_selector("nothing")

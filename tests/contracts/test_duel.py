@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocol.keccak import ZERO, keccak
-from protocol.types import Header, compute_header_leaf, encode_header
+from protocol.types import Header, Phase, compute_header_leaf, encode_header
 from sim.evm import Reverted
 from tests.contracts.world import Claim, World
 
@@ -167,7 +167,7 @@ def test_bad_proofs_revert_and_decide_nothing() -> None:
     refuse("no such step", compute_header_leaf(before), path)
     refuse("revert", args[:511], path)
     refuse("revert", args[:512], path)
-    refuse("no such phase", world.compute_args(before._replace(phase=14)), path)
+    refuse("no such phase", world.compute_args(before._replace(phase=len(Phase))), path)
     refuse("revert", b"", path)
     refuse("no such duel", args, path, honest, honest)
     # a side may not choose which leaf is disputed by naming the pair the other way round

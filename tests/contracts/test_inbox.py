@@ -17,7 +17,9 @@ from protocol.codec.frames import (
     decode_payload,
     encode_payload,
 )
-from protocol.types import VAULT_AUTHORITY, Record, compute_record_hash
+from protocol.codec.rows import encode_row
+from protocol.operations import build_shutdown
+from protocol.types import INBOX_AUTHORITY, VAULT_AUTHORITY, Record, compute_record_hash
 from sim.evm import Result, Reverted
 from tests.contracts.world import Times, World, deploy_toy
 
@@ -31,7 +33,8 @@ def read_record(result: Result) -> Record:
 
 
 def post(world: World, first: int, last: int, messages: int = 0, frames: int = 0, payload: bytes = b"", sender: str = "") -> Result:
-    return world.evm.transact(sender or world.sequencer, world.inbox, "post", first, last, messages, frames, extra_calldata=payload)
+    call = get(world, "batch_count"), first, last, messages, frames
+    return world.evm.transact(sender or world.sequencer, world.inbox, "post", *call, extra_calldata=payload)
 
 
 def send(world: World, who: str, rows: bytes = b"rows", signatures: bytes = b"") -> Message:
@@ -113,9 +116,40 @@ def test_only_the_sequencers_own_transaction_posts() -> None:
         post(world, now, now)
     forwarder = deploy_toy(world.evm, world.deployer, "Forwarder")
     # a deployment whose sequencer is a contract
-    odd = world.evm.deploy(world.deployer, load_artifact("Inbox"), forwarder.address, world.vault.address, 10, 10, 600, 3)
+    odd = world.evm.deploy(world.deployer, load_artifact("Inbox"), forwarder.address, world.vault.address, 10, 10, 600, 3, 1_000)
     with pytest.raises(Reverted, match="outside account"):
-        world.evm.transact(world.deployer, forwarder, "forward", odd.address, odd.encode("post", now, now, 0, 1) + payload)
+        world.evm.transact(world.deployer, forwarder, "forward", odd.address, odd.encode("post", 0, now, now, 0, 1) + payload)
+
+
+def test_a_batch_lands_at_its_number_or_not_at_all() -> None:
+    """The same transaction sent twice, or one that expects another batch before it."""
+    world = World()
+    now = world.evm.timestamp
+    payload = encode_payload([Frame(0, b"x", b"")])
+
+    def land(number: int) -> Result:
+        return world.evm.transact(world.sequencer, world.inbox, "post", number, now, now, 0, 1, extra_calldata=payload)
+
+    for number in (1, 2, 2**256 - 1):
+        with pytest.raises(Reverted, match="another batch has this number"):
+            land(number)
+    assert read_record(land(0)) == compute_record(0, now, now, 0, (), [Frame(0, b"x", b"")])
+    with pytest.raises(Reverted, match="another batch has this number"):
+        land(0)
+    assert read_record(land(1)).number == 1
+
+
+def test_somebody_elses_batch_in_between_makes_the_sequencers_revert() -> None:
+    world = World()
+    alice = world.evm.create_account()
+    send(world, alice)
+    world.evm.advance(world.times.inclusion_delay_s + 1)
+    number = get(world, "batch_count")
+    world.evm.transact(alice, world.inbox, "post_queue")
+    now = world.evm.timestamp
+    payload = encode_payload([Frame(0, b"x", b"")])
+    with pytest.raises(Reverted, match="another batch has this number"):
+        world.evm.transact(world.sequencer, world.inbox, "post", number, now, now, 0, 1, extra_calldata=payload)
 
 
 def test_messages_are_hashed_as_the_codec_does_and_consumed_in_order() -> None:
@@ -260,3 +294,78 @@ def test_the_epochs_tree_is_the_codecs_at_every_count_and_full_epochs_revert(dep
     assert second > first + 1
     assert [get(world, "next_epoch", epoch) for epoch in (0, first, second)] == [first, second, 0]
     assert get(world, "get_epoch", first + 1)[1] == 0
+
+
+# -- shutdown
+
+
+def shut(world: World, who: str = "") -> Message:
+    """By anyone; the message as the machine will read it."""
+    result = world.evm.transact(who or world.evm.create_account(), world.inbox, "shutdown")
+    event = result.get_event("MessageQueued")
+    assert result.value == event["index"]
+    message = Message(event["time"], int(event["authority"], 16), event["rows"], event["signatures"])
+    assert get(world, "message_hashes", result.value) == compute_message_hash(message)
+    return message
+
+
+def test_anyone_shuts_down_after_a_silence_counted_from_the_deployment() -> None:
+    world = World()
+    start, silence = get(world, "last_post"), world.times.silence_s
+    assert start <= world.evm.timestamp < start + silence
+    world.evm.set_time(start + silence - 1)
+    with pytest.raises(Reverted, match="not silent"):
+        shut(world)
+    world.evm.set_time(start + silence)
+    fee = get(world, "fee")
+    message = shut(world)
+    assert message == Message(start + silence, INBOX_AUTHORITY, encode_row(build_shutdown()), b"")
+    assert get(world, "is_shut")
+    assert get(world, "fee") == fee  # it paid none, and so raises nobody's
+
+
+def test_only_the_sequencers_own_batches_are_a_sign_of_life() -> None:
+    world = World()
+    alice, silence = world.evm.create_account(), world.times.silence_s
+    world.evm.advance(silence - 1)
+    world.post([Frame(0, b"x", b"")])
+    posted = get(world, "last_post")
+    assert posted == world.evm.timestamp
+    world.evm.advance(silence - 1)
+    send(world, alice)
+    with pytest.raises(Reverted, match="not silent"):
+        shut(world)
+    world.evm.set_time(posted + silence + world.times.inclusion_delay_s)
+    world.evm.transact(alice, world.inbox, "post_queue")
+    assert get(world, "last_post") == posted
+    assert shut(world, alice).authority == INBOX_AUTHORITY
+
+
+def test_after_a_shutdown_only_the_queue_goes_on() -> None:
+    world = World()
+    alice = world.evm.create_account()
+    world.evm.advance(world.times.silence_s)
+    first = shut(world)
+    with pytest.raises(Reverted, match="shut down"):
+        shut(world)
+    for messages in (0, 1):
+        with pytest.raises(Reverted, match="shut down"):
+            world.post([Frame(0, b"x", b"")], messages)
+    second = send(world, alice)
+    world.evm.advance(world.times.inclusion_delay_s + 1)
+    with pytest.raises(Reverted, match="shut down"):
+        world.post([], 2)
+    record = read_record(world.evm.transact(alice, world.inbox, "post_queue"))
+    assert record == compute_record(0, 0, 0, 0, [first, second], ())
+    world.evm.advance(10 * world.times.silence_s)
+    with pytest.raises(Reverted, match="shut down"):
+        shut(world)
+
+
+def test_nobody_else_has_the_inboxes_authority() -> None:
+    """A message has its sender's address as authority, or the vault's 1; address 2 is a precompile, and no key is known for it."""
+    world = World()
+    message = send(world, world.evm.create_account(), encode_row(build_shutdown()))
+    assert message.authority not in (VAULT_AUTHORITY, INBOX_AUTHORITY)
+    with pytest.raises(Reverted, match="not the vault"):
+        world.evm.transact(world.sequencer, world.inbox, "send_deposit", encode_row(build_shutdown()))

@@ -33,6 +33,7 @@ class Times:
     entry_s: int = 30
     censorship_s: int = 120
     grace_s: int = 20
+    silence_s: int = 1_000
 
 
 @cache
@@ -109,11 +110,11 @@ class World:
         self.deployer, self.sequencer = evm.create_account(), evm.create_account()
         self.toy = evm.deploy(self.deployer, load_toy("ToyStep"), self.steps)
         selector = load_toy("ToyStep").get_selector("step")
-        self.judge = evm.deploy(self.deployer, load_artifact("Judge"), [self.toy.address] * 14, [selector] * 14)
+        self.judge = evm.deploy(self.deployer, load_artifact("Judge"), [self.toy.address] * len(Phase), [selector] * len(Phase))
         self.token = evm.deploy(self.deployer, load_artifact("Token"))
         vault = compute_create_address(self.deployer, evm.get_nonce(self.deployer) + 2)
         delays = (t.epoch_s, t.inclusion_delay_s, t.header_window_s)
-        self.inbox = evm.deploy(self.deployer, load_artifact("Inbox"), self.sequencer, vault, *delays, self.batch_depth)
+        self.inbox = evm.deploy(self.deployer, load_artifact("Inbox"), self.sequencer, vault, *delays, self.batch_depth, t.silence_s)
         clocks = (t.entry_s, t.censorship_s, t.grace_s)
         self.claims = evm.deploy(
             self.deployer,
@@ -125,7 +126,7 @@ class World:
             *clocks,
             self.stake_wei,
         )
-        self.vault = evm.deploy(self.deployer, load_artifact("Vault"), self.token.address, self.inbox.address, self.claims.address, 9, 4)
+        self.vault = evm.deploy(self.deployer, load_artifact("Vault"), self.token.address, self.inbox.address, self.claims.address, 500, 4)
         self.genesis: bytes = evm.call(self.claims, "GENESIS")
 
     # ---- epochs
@@ -134,9 +135,8 @@ class World:
         """A batch now."""
         now = self.evm.timestamp
         payload = encode_payload(frames)
-        return self.evm.transact(
-            sender or self.sequencer, self.inbox, "post", now, now, messages, len(frames), extra_calldata=payload, gas_price=GAS_PRICE
-        )
+        call = self.evm.call(self.inbox, "batch_count"), now, now, messages, len(frames)
+        return self.evm.transact(sender or self.sequencer, self.inbox, "post", *call, extra_calldata=payload, gas_price=GAS_PRICE)
 
     def run_epoch(self, batches: int = 1) -> int:
         """Batches in a new epoch that is over when this returns; its number."""

@@ -312,7 +312,7 @@ async def test_deployment_deposit_and_batch(dev: AnvilDev, nursery: trio.Nursery
     (genesis,) = await read(dev.client, "Claims", claims, "GENESIS")
     assert (await get_claim(dev.client, claims, genesis)).post_root == deployment.genesis_root
     with pytest.raises(RpcError, match="inbox: not the sequencer"):
-        await dev.client.call(inbox, encode_post(0, 0, 0, [Frame(0, b"x", b"")]), sender=TRADER.address)
+        await dev.client.call(inbox, encode_post(0, 0, 0, 0, [Frame(0, b"x", b"")]), sender=TRADER.address)
 
     trader, sequencer = open_sender(dev, TRADER), open_sender(dev, SEQUENCER)
     await nursery.start(trader.run)
@@ -326,7 +326,7 @@ async def test_deployment_deposit_and_batch(dev: AnvilDev, nursery: trio.Nursery
         assert (await trader.send(vault, encode_deposit(20_000_000), 0, 1_000_000)).ok
         now = (await dev.client.get_head()).time
         frames = (Frame(now, b"\x03\x00", b"\x01" * 65), Frame(now, b"x" * 300, b""))
-        posted = await sequencer.send(inbox, encode_post(now, now, 1, frames), 0, 1_000_000)
+        posted = await sequencer.send(inbox, encode_post(0, now, now, 1, frames), 0, 1_000_000)
     assert posted.ok, posted.reason
     nursery.cancel_scope.cancel()
     with trio.CancelScope(shield=True), trio.fail_after(20):

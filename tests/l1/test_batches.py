@@ -136,13 +136,14 @@ def test_messages_must_be_those_of_the_queue() -> None:
 
 def test_frames_are_those_of_the_record_or_refused() -> None:
     record = compute_record(0, 100, 101, 0, [], FRAMES)
-    data = encode_post(100, 101, 0, FRAMES)
+    data = encode_post(0, 100, 101, 0, FRAMES)
     assert decode_frames(data, record) == FRAMES
     lies = [
-        encode_post(100, 101, 0, FRAMES[:1]),
-        encode_post(99, 101, 0, FRAMES),
-        encode_post(100, 101, 1, FRAMES),
-        encode_post(100, 101, 0, (FRAMES[0], FRAMES[1]._replace(time=102))),
+        encode_post(1, 100, 101, 0, FRAMES),
+        encode_post(0, 100, 101, 0, FRAMES[:1]),
+        encode_post(0, 99, 101, 0, FRAMES),
+        encode_post(0, 100, 101, 1, FRAMES),
+        encode_post(0, 100, 101, 0, (FRAMES[0], FRAMES[1]._replace(time=102))),
         data + b"\x00",
         data[:-1],
         b"\x00" * 4 + data[4:],

@@ -152,13 +152,13 @@ async def test_events_and_calls_of_deposit_message_and_batch(dev: Dev, deploymen
 
     head = await dev.client.get_head()
     frames = [Frame(head.time, b"\x03\x00", b"\x01" * 65), Frame(head.time + 1, b"x" * 300, b"")]
-    data = encode_post(head.time, head.time, 2, frames)
+    data = encode_post(0, head.time, head.time, 2, frames)
     logs = await run(dev, deployment, 1, "Inbox", data)
     ((log, batch),) = decode_logs(names, logs)
     assert isinstance(batch, BatchPosted)
     assert (batch.number, batch.message_count, batch.frame_count, batch.first) == (0, 2, 2, head.time)
     call = decode_post(await dev.client.get_input(log.tx_hash))
-    assert (call.first, call.last, call.message_count, list(call.frames)) == (head.time, head.time, 2, frames)
+    assert (*call[:-1], list(call.frames)) == (0, head.time, head.time, 2, frames)
     assert (await get_epoch(dev.client, inbox, batch.epoch))[1] == 1
     with pytest.raises(Malformed):
         decode_post(data + b"\x00")
@@ -171,7 +171,7 @@ async def test_events_and_calls_of_deposit_message_and_batch(dev: Dev, deploymen
 
 
 async def test_what_reverts_says_why(dev: Dev, deployment: Deployment) -> None:
-    data = encode_post(0, 0, 0, [Frame(0, b"x", b"")])
+    data = encode_post(0, 0, 0, 0, [Frame(0, b"x", b"")])
     with pytest.raises(RpcError, match="inbox: not the sequencer"):
         await dev.client.call(deployment.get_address("Inbox"), data, sender=ALICE.address)
 
