@@ -4,17 +4,20 @@ from protocol.codec.frames import Batch, Frame, Message, compute_record
 from protocol.codec.inflate import encode_frame
 from protocol.codec.rows import MAX_ITEMS, encode_row
 from protocol.keccak import compute_array_hash, keccak
-from protocol.legs import compute_signed_legs, pack_plain
+from protocol.legs import compute_signed_legs, pack_leg, pack_plain
 from protocol.machine import Preimages
+from protocol.margin import compute_mark
 from protocol.operations import (
     MAX_FEE_CAP,
     build_authorize,
     build_bid,
     build_cancel,
+    build_combo,
     build_deposit,
     build_mark,
     build_order,
     build_pool,
+    build_sheet,
     build_trade,
     build_withdraw,
 )
@@ -31,12 +34,16 @@ from protocol.signing import (
     compute_withdraw_digest,
 )
 from protocol.state import State, get_word_index
+from protocol.steps import combo, sheet
 from protocol.sweeps.settle import LISTING_SHIFT
 from protocol.types import (
     MAX_ACCOUNT_LOTS,
     MAX_CASH,
     MAX_LOTS,
+    MAX_PAGES,
     MAX_POSITIONS,
+    MAX_QUOTES,
+    MAX_RATIO,
     VAULT_AUTHORITY,
     Account,
     Bitmap,
@@ -44,10 +51,12 @@ from protocol.types import (
     Market,
     Mode,
     Order,
+    Page,
     Phase,
     Slice,
     Sweep,
     Trade,
+    TwoWay,
     compute_record_hash,
     compute_sweep_hash,
     compute_trade_hash,
@@ -96,9 +105,13 @@ def make_full_world(rules: Rules, sign_of_last: int = -1) -> World:
     return world
 
 
-def get_trade(world: World, at: int = -1) -> Trade:
-    """Of a series that both hold."""
-    return Trade(0, 1, 255, 2, world.state.get_account(0).positions[at][0], -3, 10**6, 50_000)
+def make_dear_trade(world: World, at: int) -> Trade:
+    """Two legs that close positions of the maker, and of a taker with longs, and two that open: then 130 series are priced. All of the
+    account's first, or with `at` 1 its last."""
+    chosen = world.series[-4:] if at else world.series[:4]
+    legs = tuple(pack_leg(series, 1) for series in chosen)
+    lots = abs(world.state.get_account(0).positions[0][1])
+    return Trade(0, 1, 255, 2, legs, lots, 10**6, 50_000)
 
 
 def make_worst_message(rules: Rules) -> Start:
@@ -167,25 +180,46 @@ def make_worst_deposit(rules: Rules) -> Start:
     return Start(header, make_full_world(rules).state, pre, rules)
 
 
+def make_worst_combo(rules: Rules) -> Start:
+    """Four legs, the last signature of a full source."""
+    world, nonce, until = make_full_world(rules), 2**64 - 1, 2**40 - 1
+    legs = tuple((series, MAX_RATIO) for series in world.series[-4:])
+    items = build_combo(255, legs, 1, -(2**36), MAX_LOTS, nonce, until)
+    digest = combo.compute_digest(items, legs, world.state.get_account(255), rules)
+    header, pre = load_items(make_header(Dice(1), Phase.COMBO, signature=LAST), items, fill_source([sign(get_keys()[1], digest)], LAST))
+    return Start(header, world.state, pre, rules)
+
+
+def make_worst_sheet(rules: Rules) -> Start:
+    """The last of eight pages, full of quotes, by the last signature of a full source."""
+    world, nonce = make_full_world(rules), 2**64 - 8
+    hashes = [keccak(bytes((page,))) for page in range(MAX_PAGES)]
+    quotes = tuple(TwoWay(STRIKES[at & 3] + 10_000 * at, 1, 2**36, MAX_LOTS, 2**37 - 1, MAX_LOTS) for at in range(MAX_QUOTES))
+    page = Page(underlying=1, expiry=EXPIRIES[15], max_lots=2**26 - 1, quotes=quotes)
+    items = build_sheet(255, nonce, NOW + rules.params.sheet_life_s, hashes, MAX_PAGES - 1, page)
+    digest = sheet.compute_digest(items, page, world.state.get_account(255), rules)
+    header, pre = load_items(make_header(Dice(1), Phase.SHEET, signature=LAST), items, fill_source([sign(get_keys()[1], digest)], LAST))
+    return Start(header, world.state, pre, rules)
+
+
 def make_worst_terms(rules: Rules) -> Start:
-    """The last slice of the second market."""
+    """Four legs in the last slices of the second market, at their marks."""
     world = make_full_world(rules)
     state = world.state
-    series = world.series[-1]
-    price = 10**7
-    for slot in (1, 2):
-        state.put_order(0, slot, Order(9, 0, series, 1, price, MAX_LOTS, 2**40 - 1, 0))
-        state.put_order(255, slot, Order(9, 0, series, 0, price, MAX_LOTS, 2**40 - 1, 0))
+    legs = tuple(pack_leg(series, MAX_RATIO) for series in world.series[-4:])
+    price = sum(compute_mark(leg >> 32, state.markets[1]) or 0 for leg in legs)  # of a hundred lots, which are a unit of the underlying
+    for index, slot, is_buy in ((0, 1, 1), (255, 2, 0)):
+        state.put_order(index, slot, Order(9, 0, legs, is_buy, price, MAX_LOTS, 2**40 - 1, fee_cap=MAX_FEE_CAP))
     header, pre = load_items(make_header(Dice(1), Phase.TERMS), build_trade(0, 1, 255, 2, MAX_LOTS))
     return Start(header, state, pre, rules)
 
 
 def make_worst_trade(rules: Rules, phase: Phase, at: int) -> Start:
     """With 128 positions on each side; for COMMIT both in one word."""
-    world = make_full_world(rules)
-    trade = get_trade(world, at)
+    world = make_full_world(rules, 1)
+    trade = make_dear_trade(world, at)
     for index, slot in ((0, 1), (255, 2)):
-        world.state.put_order(index, slot, Order(9, 0, trade.series, 1, 10**6, MAX_LOTS, 2**40 - 1, 0))
+        world.state.put_order(index, slot, Order(9, 0, trade.legs, 1, 10**6, MAX_LOTS, 2**40 - 1))
     pre = Preimages([])
     pre.trade = trade
     return Start(make_header(Dice(1), phase, scratch=compute_trade_hash(trade)), world.state, pre, rules)
@@ -262,8 +296,10 @@ def make_all_worst(rules: Rules) -> list[Start]:
         make_worst_fetch(rules, False),
         make_worst_deposit(rules),
         *(make_worst_signed(rules, phase) for phase in (Phase.ORDER, Phase.CANCEL, Phase.WITHDRAW, Phase.AUTHORIZE, Phase.POOL)),
+        make_worst_combo(rules),
+        make_worst_sheet(rules),
         make_worst_terms(rules),
-        *(make_worst_trade(rules, phase, at) for phase in (Phase.MAKER, Phase.TAKER, Phase.COMMIT) for at in (0, -1)),
+        *(make_worst_trade(rules, phase, at) for phase in (Phase.MAKER, Phase.TAKER, Phase.COMMIT) for at in (0, 1)),
         make_worst_mark(rules),
         *(make_worst_auction(rules, phase) for phase in (Phase.BID, Phase.TARGET, Phase.AWARD)),
         *(make_worst_scan(rules, mode) for mode in Mode),
