@@ -21,11 +21,13 @@ LIMIT_BITS: constant(uint256) = 64
 MAX_LOTS: constant(uint256) = 2**20
 
 ACCOUNT_DEPTH: immutable(uint256)
+MARK_MAX_AGE: immutable(uint256)
 DOMAIN: immutable(bytes32)
 
 @deploy
 def __init__(rules: types.Rules):
     ACCOUNT_DEPTH = rules.account_depth
+    MARK_MAX_AGE = rules.mark_max_age
     DOMAIN = rules.domain
 
 @internal
@@ -77,12 +79,12 @@ def _is_live(series: uint256, market: types.Market, clock: uint256) -> bool:
     return False
 
 @internal
-@pure
+@view
 def _check_target(
     flag: uint256, positions: DynArray[uint256, 128], legs: uint256[4], units: int256, markets: types.Market[2], clock: uint256
 ) -> uint256:
     """
-    @notice Whether these units are the target's to lose, and still trade.
+    @notice Whether these units are the target's to lose, and have a price now: nobody asks the target whether it likes an old one.
     """
     if flag == 0:
         return codes.NOT_FLAGGED
@@ -98,6 +100,11 @@ def _check_target(
             break
         if not self._is_live(parts._series(leg), markets[parts._series(leg) >> 89], clock):
             return codes.SERIES
+    for leg: uint256 in legs:
+        if leg == 0:
+            break
+        if risk._is_stale(markets[parts._series(leg) >> 89].mark_time, clock, MARK_MAX_AGE):
+            return codes.STALE
     return codes.OK
 
 @internal

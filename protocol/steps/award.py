@@ -3,9 +3,10 @@
 from protocol.codes import Code
 from protocol.machine import Preimages, next_row
 from protocol.rules import Rules
-from protocol.state import View, put_bit
+from protocol.state import View
+from protocol.steps.commit import put_bits
 from protocol.steps.margin import ARGUMENTS, compute_side, get_inputs
-from protocol.types import Bitmap, Header, is_holder, is_risky
+from protocol.types import Header
 
 __all__ = ["ARGUMENTS", "TOUCHES", "get_inputs", "step"]
 TOUCHES = ("globals", "holder", "holder", "word", "word", "word", "word")
@@ -24,7 +25,6 @@ def step(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, C
     # WRITE
     view.put_account(trade.maker, target)
     view.put_account(trade.taker, bidder)
-    for index, a in ((trade.maker, target), (trade.taker, bidder)):
-        put_bit(view, Bitmap.RISKY, index, bool(a.flag) or is_risky(a.cash, a.positions))
-        put_bit(view, Bitmap.HOLDER, index, is_holder(a))
+    put_bits(view, trade.maker, target)
+    put_bits(view, trade.taker, bidder)
     return next_row(h), Code.OK

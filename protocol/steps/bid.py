@@ -5,7 +5,7 @@ from protocol.codec.rows import decode_zigzag
 from protocol.codes import Code
 from protocol.legs import Leg, compute_signed_legs, decode_legs, pack_leg
 from protocol.machine import Preimages
-from protocol.margin import get_slice
+from protocol.margin import get_slice, is_stale
 from protocol.operations import BID_HEAD
 from protocol.positions import get_lots
 from protocol.rules import Rules
@@ -50,8 +50,8 @@ def compute_digest(items: tuple[int, ...], legs: tuple[Leg, ...], rules: Rules) 
     return compute_bid_digest(rules.domain, account, target, compute_signed_legs(legs), terms)
 
 
-def check_target(target: Account, legs: tuple[Leg, ...], units: int, markets: tuple[Market, Market], clock: int) -> Code:
-    """Whether these units are the target's to lose, and still trade."""
+def check_target(target: Account, legs: tuple[Leg, ...], units: int, markets: tuple[Market, Market], clock: int, max_age: int) -> Code:
+    """Whether these units are the target's to lose, and have a price now: nobody asks the target whether it likes an old one."""
     if target.flag == 0:
         return Code.NOT_FLAGGED
     for series, ratio in legs:
@@ -62,7 +62,7 @@ def check_target(target: Account, legs: tuple[Leg, ...], units: int, markets: tu
         underlying, expiry, _, _ = decode_series(series)
         if clock >= expiry or get_slice(markets[underlying], expiry) is None:
             return Code.SERIES
-    return Code.OK
+    return Code.STALE if is_stale(legs, markets, clock, max_age) else Code.OK
 
 
 def step(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, Code]:
@@ -84,7 +84,7 @@ def step(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, C
     if code == Code.OK:
         code = check_authority(before, pre, g, bidder, compute_digest(pre.items, legs, rules), SCOPE_TRADE, rules)
     if code == Code.OK:
-        code = check_target(target, legs, units, markets, g.clock)
+        code = check_target(target, legs, units, markets, g.clock, rules.params.mark_max_age_s)
     if code != Code.OK:
         return h, code
     # COMPUTE

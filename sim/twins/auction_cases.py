@@ -14,7 +14,7 @@ from protocol.signing import compute_bid_digest
 from protocol.types import MAX_CASH, MAX_LEGS, MAX_LOTS, MAX_POSITIONS, MAX_RATIO, Phase, Trade, compute_trade_hash
 from sim.twins.dice import Dice, get_keys
 from sim.twins.replay import Start
-from sim.twins.worlds import World, load_items, make_header, make_positions, make_world
+from sim.twins.worlds import World, load_items, make_header, make_positions, make_world, refresh
 
 
 def make_auction(world: World) -> tuple[int, int]:
@@ -115,6 +115,7 @@ def sign_bid(world: World, items: list[int]) -> bytes:
 def make_bid(dice: Dice, rules: Rules) -> Start:
     """A good bid, then something about it spoiled, before or after it was signed."""
     world = make_world(dice, rules, False)
+    refresh(world)
     bidder, target = make_auction(world)
     legs, most = make_legs(world, target)
     price = get_price(world, target, legs)

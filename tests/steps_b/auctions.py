@@ -122,6 +122,11 @@ class Auction:
         """Of a unit, now."""
         return compute_price(legs, self.state.globals.marks - self.get_account(TARGET).flag, self.state.markets, REFERENCE)
 
+    def tick(self, seconds: int) -> None:
+        """Time passes, and no mark comes."""
+        self.scribe.clock += seconds
+        self.state.put_globals(self.state.globals._replace(clock=self.scribe.clock))
+
     def count_marks(self, marks: int) -> None:
         """So many marks come, and change nothing but their number."""
         g = self.state.globals
@@ -150,8 +155,8 @@ class Auction:
         self.applied = []
         while not machine.is_halted:
             self.applied.append(machine.step())
-        ends = [at for at, step in enumerate(self.applied) if step.phase == Phase.FETCH]
-        return [self.applied[end - 1].code for end in ends[1:]]
+        after = [step.phase for step in self.applied[1:]] + [Phase.OPEN]
+        return [step.code for step, then in zip(self.applied, after, strict=True) if step.phase > Phase.FETCH == then]
 
     def get_money(self) -> int:
         """All cash there is."""

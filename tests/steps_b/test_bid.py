@@ -64,11 +64,15 @@ class Row:
     def change_target(self, **fields: int) -> None:
         self.auction.put_account(TARGET, self.auction.get_account(TARGET)._replace(**fields))  # type: ignore[arg-type]
 
+    def wait(self) -> None:
+        """A moment too long after the last mark."""
+        self.auction.tick(61)
+        self.valid_until = (1 << 40) - 1
+
     def pass_time(self) -> None:
         """To the moment at which the series expire."""
-        state = self.auction.state
-        state.put_globals(state.globals._replace(clock=EXPIRIES[1]))
-        self.valid_until = EXPIRIES[1]
+        self.auction.tick(EXPIRIES[1] - START)
+        self.valid_until = (1 << 40) - 1
 
 
 def spoil_account(row: Row) -> None:
@@ -127,6 +131,7 @@ CHECKS: list[tuple[Callable[[Row], None], Code]] = [
     (spoil_flag, Code.NOT_FLAGGED),
     (spoil_side, Code.BID_SIZE),
     (Row.pass_time, Code.SERIES),
+    (Row.wait, Code.STALE),
     (spoil_limit, Code.LIMIT),
 ]
 
