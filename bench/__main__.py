@@ -7,6 +7,7 @@ measurement. What one process does is timed in its own processor time. Writes `.
 import argparse
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from time import process_time
@@ -26,12 +27,12 @@ from protocol.keccak import keccak
 from protocol.leap import Leap
 from protocol.operations import Kind
 from protocol.rules import Rules
-from protocol.series import decode_series
-from protocol.signing import compute_order_digest, get_signer
+from protocol.signing import get_signer
 from protocol.state import State
 from protocol.trace import Machine
 from sequencer.events import Event, OrderReceived
 from sequencer.machine import Machine as Sequencer
+from sequencer.orders import digest_order
 from sim.scribe import make_key, sign
 
 RECOVERIES = 1_500
@@ -89,13 +90,7 @@ def _recover(event: Event, rules: Rules) -> Event:
     """What the daemon does before an order is an event."""
     if not isinstance(event, OrderReceived):
         return event
-    terms = (event.account, *decode_series(event.series), event.is_buy, event.price, event.lots, event.nonce)
-    digest = compute_order_digest(rules.domain, (*terms, event.generation, event.valid_until))
-    signer = get_signer(digest, event.signature)
-    return OrderReceived(
-        event.now, event.request, event.account, event.series, event.is_buy, event.price, event.lots, event.nonce, event.generation,
-        event.valid_until, event.options, event.signature, signer,
-    )  # fmt: skip
+    return replace(event, signer=get_signer(digest_order(rules.domain, event), event.signature))
 
 
 def run_trades(stream: Stream, opened: list[Sequencer]) -> Callable[[], int]:

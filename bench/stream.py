@@ -15,12 +15,13 @@ from coincurve import PrivateKey
 from protocol.codec.frames import Batch, Message, compute_record
 from protocol.codec.rows import encode_row
 from protocol.codes import Code
+from protocol.legs import pack_plain
 from protocol.margin import compute_mark
-from protocol.operations import build_deposit, build_mark
+from protocol.operations import MAX_FEE_CAP, build_deposit, build_mark
 from protocol.params import MAINNET
 from protocol.rules import Rules
-from protocol.series import UNDERLYING_SHIFT, decode_series, encode_series
-from protocol.signing import compute_domain, compute_mark_digest, compute_order_digest
+from protocol.series import UNDERLYING_SHIFT, encode_series
+from protocol.signing import compute_domain, compute_mark_digest
 from protocol.types import VAULT_AUTHORITY, Market, Slice
 from sequencer.events import (
     BatchLanded,
@@ -37,6 +38,7 @@ from sequencer.events import (
     RowReceived,
 )
 from sequencer.machine import Machine, build_settings
+from sequencer.orders import compute_digest
 from sim.scribe import get_address, make_key, sign
 
 START = 1_790_000_000
@@ -138,11 +140,11 @@ class _Flow:
 
     def _order(self, now: int, trader: int, series: int, is_buy: int, price: int, lots: int) -> OrderReceived:
         self._nonces[trader] += 1
-        nonce, valid_until = self._nonces[trader], now + 3_600
-        terms = (trader, *decode_series(series), is_buy, price, lots, nonce, 0, valid_until)
-        signature = sign(self._keys[trader], compute_order_digest(self._rules.domain, terms))
-        signer = self._addresses[trader]
-        return OrderReceived(now, REQUEST, trader, series, is_buy, price, lots, nonce, 0, valid_until, 0, signature, signer)
+        nonce, valid_until, legs = self._nonces[trader], now + 3_600, pack_plain(series)
+        digest = compute_digest(self._rules.domain, trader, legs, is_buy, price, lots, 0, MAX_FEE_CAP, nonce, 0, valid_until)
+        signature = sign(self._keys[trader], digest)
+        terms = (trader, legs, is_buy, price, lots, nonce, 0, valid_until, 0, MAX_FEE_CAP, 0, 0)
+        return OrderReceived(now, REQUEST, *terms, signature, self._addresses[trader])
 
 
 class _World:

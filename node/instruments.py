@@ -2,20 +2,27 @@
 
 A name without a time of day expires at 08:00 UTC. An expiry at another second is written out: `BTC-27MAR26T093000-100000-C`. A strike that
 is not whole dollars has a `d` for its point, so that a name has no dot: `ETH-27MAR26-2500d5-P`. One series has exactly one name.
+
+A combination is named by its legs with their lots in one unit: `1xBTC-27MAR26-100000-C,-1xBTC-27MAR26-110000-C`. Legs ascend by
+underlying, expiry, strike, put before call, and the first one is bought: selling the combination is its other side. So it has one name.
 """
 
 import re
 from datetime import UTC, datetime
+from itertools import pairwise
 
 from node.errors import NodeCode, NodeError
+from protocol.legs import pack_leg, pack_plain, unpack_leg
 from protocol.series import MAX_STRIKE, STRIKE_UNIT, Series, decode_series, encode_series
-from protocol.types import UNDERLYINGS
+from protocol.types import MAX_LEGS, MAX_RATIO, UNDERLYINGS
 
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 EXPIRY_HOUR = 8  # UTC, as on Deribit
 USD = 1_000_000
 CENTURY = 2000
 NAME = re.compile(r"([A-Z]{3,4})-(\d{1,2})([A-Z]{3})(\d{2})(?:T(\d{2})(\d{2})(\d{2}))?-(\d{1,8})(?:d(\d{1,2}))?-([CP])", re.ASCII)
+
+RATIO = re.compile(r"-?[1-9]\d{0,2}", re.ASCII)
 
 
 def encode_expiry(expiry: int) -> str:
@@ -53,6 +60,28 @@ def decode_instrument(name: str) -> int:
     if not 0 < strike <= MAX_STRIKE or encode_instrument(series) != name:
         raise NodeError(NodeCode.INSTRUMENT, f"not an instrument: {name!r}")
     return series
+
+
+def encode_legs(legs: tuple[int, ...]) -> str:
+    """The name of packed legs: of the series itself, for the only leg of a plain order."""
+    if legs == pack_plain(legs[0] >> 32):
+        return encode_instrument(legs[0] >> 32)
+    pairs = map(unpack_leg, legs)
+    return ",".join(f"{ratio}x{encode_instrument(series)}" for series, ratio in pairs)
+
+
+def decode_legs(name: str) -> tuple[int, ...]:
+    """The legs, packed; `NodeError` for whatever `encode_legs` would not have written."""
+    if "x" not in name:
+        return pack_plain(decode_instrument(name))
+    parts = [part.partition("x") for part in name.split(",")]
+    if not all(RATIO.fullmatch(ratio) and abs(int(ratio)) <= MAX_RATIO for ratio, _, _ in parts):
+        raise NodeError(NodeCode.INSTRUMENT, f"a leg is its lots, 1 to {MAX_RATIO}, and its name: 1xBTC-27MAR26-100000-C")
+    series = [decode_instrument(leg) for _, _, leg in parts]
+    is_canonical = all(one < other for one, other in pairwise(series)) and parts[0][0][0] != "-"
+    if not 2 <= len(parts) <= MAX_LEGS or not is_canonical:
+        raise NodeError(NodeCode.INSTRUMENT, f"a combination has 2 to {MAX_LEGS} legs, ascending, the first one bought")
+    return tuple(pack_leg(leg, int(ratio)) for leg, (ratio, _, _) in zip(series, parts, strict=True))
 
 
 def get_terms(name: str) -> Series:

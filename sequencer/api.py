@@ -15,14 +15,29 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketReque
 from wsproto.utilities import ProtocolError
 
 from node.errors import NodeCode, NodeError
-from node.instruments import encode_instrument
-from protocol.series import decode_series
+from node.instruments import encode_legs
+from protocol.series import UNDERLYING_SHIFT
 from protocol.types import UNDERLYINGS
 from sequencer import rpc, views
 from sequencer.desk import Desk
-from sequencer.events import BatchClosed, BatchLanded, Fill, Lapsed, MarkApplied, News, OrderRemoved, Refusal
-from sequencer.methods import Identity, Methods, Submission, render_fill
+from sequencer.events import (
+    AuctionTaken,
+    BatchClosed,
+    BatchLanded,
+    Fill,
+    Lapsed,
+    ListingSettled,
+    MarkApplied,
+    News,
+    OrderRemoved,
+    Refusal,
+    RfqAnswered,
+    RfqOpened,
+    SheetRemoved,
+)
+from sequencer.methods import Methods
 from sequencer.rpc import ApiError
+from sequencer.submissions import Identity, Submission, render_fill, render_rfq, render_side
 from sequencer.verify import Verifiers
 
 CLOSE_POLICY = 1008  # RFC 6455
@@ -264,12 +279,24 @@ class Api:
                 return [("trades.all", trade), (f"trades.{trade['instrument_name']}", trade), *parties]
             case OrderRemoved():
                 order_id = f"{news.account}-{news.nonce}"
-                removed = {"order_id": order_id, "left": news.left, "reason_code": news.code, "reason": news.reason}
+                removed = {"order_id": order_id, "instrument_name": encode_legs(news.legs), "left": news.left}
+                removed |= {"is_quote": news.place > 0, "reason_code": news.code, "reason": news.reason}
                 return [(f"user.{news.account}", {"removed": removed})]
+            case SheetRemoved(account, nonce, code, reason):
+                return [(f"user.{account}", {"sheet_removed": {"nonce": nonce, "reason_code": code, "reason": reason}})]
+            case RfqOpened():
+                return [("rfqs", render_rfq(news))]
+            case RfqAnswered():
+                answer = {"rfq_id": news.number, "order_id": f"{news.account}-{news.nonce}", "direction": render_side(news.is_buy)}
+                return [(f"user.{news.asker}", {"quote": answer | {"price": news.price, "amount": news.lots}})]
             case MarkApplied():
                 market = self.desk.machine.state.markets[news.underlying]
                 mark = {"currency": UNDERLYINGS[news.underlying], "timestamp": news.time, "index_price": market.index_price}
-                return [("marks", mark), *self._render_tickers(news.underlying)]
+                return [("marks", mark | {"halted_until": market.halted_until}), *self._render_tickers(news.underlying)]
+            case ListingSettled(underlying, expiry):
+                return [("settlements", {"currency": UNDERLYINGS[underlying], "expiration_timestamp": expiry})]
+            case AuctionTaken(account, target, units):
+                return [("auctions", {"account": account, "target": target, "amount": units})]
             case BatchClosed():
                 return [("batches", {"state": "closed", **msgspec.to_builtins(news)})]
             case BatchLanded():
@@ -282,9 +309,9 @@ class Api:
         wanted = {channel for session in self._sessions for channel in session.identity.channels if channel.startswith("ticker.")}
         found = []
         for channel in sorted(wanted):
-            series = self._methods.get_series_of(channel)
-            if decode_series(series).underlying == underlying:
-                found.append((f"ticker.{encode_instrument(series)}", views.view_ticker(self.desk.machine, series)))
+            legs = self._methods.get_legs_of(channel)
+            if underlying in [leg >> 32 >> UNDERLYING_SHIFT for leg in legs]:
+                found.append((channel, views.view_ticker(self.desk.machine, legs)))
         return found
 
     def stop(self) -> None:

@@ -1,4 +1,5 @@
-"""Orders that rest off-chain: price, then time. Pure; one book of all series, with an index by account.
+"""What rests off-chain: price, then time. Pure; a book for each series and each combination, and one of its own for each request for
+quotes, with an index by account.
 
 A level is a dictionary of orders in order of arrival, so that a cancellation does not search. Prices of one side are a sorted list; bids
 are kept negated, so that both sides have their best price first.
@@ -9,32 +10,42 @@ from bisect import bisect_left, insort
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-OrderKey = tuple[int, int]  # account, nonce
+from sequencer.events import Legs
+
+OrderKey = tuple[int, int, int]  # account, nonce, place
 SPARE = 1_024  # times of expiry of orders that left, beside as many as there are orders
 
 
 @dataclass(slots=True)
 class Resting:
-    """A signed order with what it has left. `price` per lot in 1e-6 USD; `row` is its ORDER as it will be posted when it first fills."""
+    """A signed order with what it has left. `price` a unit in 1e-6 USD; `row` is its ORDER or COMBO as it will be posted when it first
+    fills.
+
+    A side of a quote rests here as an order does. Its `place` in its page is then 1 + 2 * quote + side, as a TRADE names it, its nonce the
+    page's, and its row and signature are its sheet's.
+    """
 
     account: int
     nonce: int
     owner: int
-    series: int
+    legs: Legs
     is_buy: int
     price: int
     lots: int  # as signed
     left: int
     generation: int
     valid_until: int
-    row: tuple[int, ...]
-    signature: bytes
+    flags: int = 0
+    row: tuple[int, ...] = ()
+    signature: bytes = b""
     created: int = 0
+    rfq: int = 0
+    place: int = 0
 
     @property
     def key(self) -> OrderKey:
         """Unique: a nonce is used once."""
-        return self.account, self.nonce
+        return self.account, self.nonce, self.place
 
 
 @dataclass(slots=True)
@@ -64,6 +75,11 @@ class Side:
         """The oldest order of the best price."""
         return next(iter(self.levels[self.ranks[0]].values())) if self.ranks else None
 
+    def list_orders(self) -> Iterator[Resting]:
+        """Best first."""
+        for rank in self.ranks:
+            yield from self.levels[rank].values()
+
 
 def get_rank(is_buy: int, price: int) -> int:
     """Lower is better, on either side."""
@@ -71,27 +87,32 @@ def get_rank(is_buy: int, price: int) -> int:
 
 
 class Book:
-    """All resting orders."""
+    """All that rests."""
 
     def __init__(self) -> None:
         self.orders: dict[OrderKey, Resting] = {}
-        self.by_account: dict[int, dict[int, Resting]] = {}  # account -> nonce -> order
-        self._sides: dict[tuple[int, int], Side] = {}  # (series, is_buy)
-        self._expiries: list[tuple[int, OrderKey]] = []  # a heap; orders that left stay in it for a while
+        self.by_account: dict[int, dict[int, Resting]] = {}  # account -> nonce -> order; without quotes
+        self._sides: dict[tuple[Legs, int, int], Side] = {}  # (legs, is_buy, rfq)
+        self._expiries: list[tuple[int, OrderKey]] = []  # a heap; orders that left stay in it for a while; without quotes
+        self._quotes = 0
 
     def add(self, order: Resting) -> None:
         """The key must be new."""
-        assert order.key not in self.orders, "an order rests once"
+        key = order.key
+        assert key not in self.orders, "an order rests once"
         assert order.left > 0, "and with something left"
-        self.orders[order.key] = order
+        self.orders[key] = order
+        self._sides.setdefault((order.legs, order.is_buy, order.rfq), Side()).add(get_rank(order.is_buy, order.price), order)
+        if order.place:
+            self._quotes += 1
+            return
         self.by_account.setdefault(order.account, {})[order.nonce] = order
-        self._sides.setdefault((order.series, order.is_buy), Side()).add(get_rank(order.is_buy, order.price), order)
-        if len(self._expiries) > 2 * len(self.orders) + SPARE:
+        if len(self._expiries) > 2 * (len(self.orders) - self._quotes) + SPARE:
             # orders come and go free of charge: those that left must not stay until a time that their owner chose
-            self._expiries = [(other.valid_until, other.key) for other in self.orders.values()]
+            self._expiries = [(other.valid_until, other.key) for other in self.orders.values() if not other.place]
             heapq.heapify(self._expiries)
         else:
-            heapq.heappush(self._expiries, (order.valid_until, order.key))
+            heapq.heappush(self._expiries, (order.valid_until, key))
 
     @property
     def held(self) -> int:
@@ -101,20 +122,29 @@ class Book:
     def remove(self, key: OrderKey) -> Resting:
         """KeyError if it does not rest."""
         order = self.orders.pop(key)
-        nonces = self.by_account[order.account]
-        del nonces[order.nonce]
-        if not nonces:
-            del self.by_account[order.account]
-        side = self._sides[order.series, order.is_buy]
+        if order.place:
+            self._quotes -= 1
+        else:
+            nonces = self.by_account[order.account]
+            del nonces[order.nonce]
+            if not nonces:
+                del self.by_account[order.account]
+        name = (order.legs, order.is_buy, order.rfq)
+        side = self._sides[name]
         side.remove(get_rank(order.is_buy, order.price), key)
         if not side.ranks:
-            del self._sides[order.series, order.is_buy]
+            del self._sides[name]
         return order
 
-    def get_best(self, series: int, is_buy: int) -> Resting | None:
+    def get_best(self, legs: Legs, is_buy: int, rfq: int = 0) -> Resting | None:
         """Of one side."""
-        side = self._sides.get((series, is_buy))
+        side = self._sides.get((legs, is_buy, rfq))
         return None if side is None else side.get_best()
+
+    def list_side(self, legs: Legs, is_buy: int, rfq: int = 0) -> Iterator[Resting]:
+        """Best first. Nothing may be added or removed meanwhile."""
+        side = self._sides.get((legs, is_buy, rfq))
+        return iter(()) if side is None else side.list_orders()
 
     def fill(self, order: Resting, lots: int) -> None:
         """Takes `lots` off; what is filled leaves."""
@@ -123,15 +153,16 @@ class Book:
         if order.left == 0:
             self.remove(order.key)
 
-    def get_depth(self, series: int, is_buy: int, levels: int) -> list[tuple[int, int]]:
+    def get_depth(self, legs: Legs, is_buy: int, levels: int) -> list[tuple[int, int]]:
         """(price, lots) of the best levels."""
-        side = self._sides.get((series, is_buy))
+        side = self._sides.get((legs, is_buy, 0))
         if side is None:
             return []
-        return [(abs(rank), sum(order.left for order in side.levels[rank].values())) for rank in side.ranks[:levels]]
+        sign = -1 if is_buy else 1
+        return [(sign * rank, sum(order.left for order in side.levels[rank].values())) for rank in side.ranks[:levels]]
 
     def pop_expired(self, now: int) -> list[Resting]:
-        """Removes what is no longer valid at `now`."""
+        """Removes orders that are no longer valid at `now`."""
         gone = []
         while self._expiries and self._expiries[0][0] < now:
             valid_until, key = heapq.heappop(self._expiries)
@@ -139,6 +170,10 @@ class Book:
             if order is not None and order.valid_until == valid_until:
                 gone.append(self.remove(key))
         return gone
+
+    def list_legs(self) -> set[Legs]:
+        """What has a public order."""
+        return {legs for legs, _, rfq in self._sides if not rfq}
 
     def list_orders(self) -> Iterator[Resting]:
         """Such that adding them to an empty book in this order gives the same priorities."""

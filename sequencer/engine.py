@@ -14,15 +14,16 @@ from protocol.codec.inflate import MAX_ROWS_BYTES, decode_frame, encode_frame
 from protocol.codec.rows import encode_row
 from protocol.codes import Code
 from protocol.leap import Leap
-from protocol.operations import FLAG_AUTHORITY, get_layout
+from protocol.operations import count_signatures, get_layout
 from protocol.rules import Rules
 from protocol.signing import get_signer
-from protocol.state import State
-from protocol.types import Globals, Order, Phase
+from protocol.state import EMPTY_ORDER, State
+from protocol.types import Account, Globals, Order, Page, Phase
 
 STORED_BYTES = 5  # a frame that does not compress grows by a block header
 POST_BYTES = 132  # selector and arguments of the call
 BLANK = b"\x00" * SIGNATURE_BYTES
+SLOT_ITEMS = {Phase.ORDER: 7, Phase.COMBO: 4, Phase.SHEET: 2}  # where the nonce stands that names an order slot
 GetSigner = Callable[[bytes, bytes | None], int]
 
 
@@ -36,6 +37,15 @@ class Limits:
     in_flight: int = 4  # batches posted and not yet landed
     checkpoint: int = 16  # batches between copies of the state to rebuild from
     frames: int = MAX_FRAMES
+
+
+class Undo(NamedTuple):
+    """What an operation that registers something in an order slot found there. Only a SHEET changes the account itself."""
+
+    account: int
+    slot: int
+    entry: Order | Page
+    before: Account | None
 
 
 class Row(NamedTuple):
@@ -85,23 +95,10 @@ class Closed(NamedTuple):
     size: int
 
 
-def count_signatures(items: tuple[int, ...], rules: Rules) -> int:
-    """How many the row takes from its frame, whether it applies or not."""
-    layout = get_layout(items)
-    match None if layout is None else layout.phase:
-        case Phase.ORDER:
-            return 1
-        case Phase.CANCEL | Phase.WITHDRAW:
-            return 0 if items[0] >> 4 & FLAG_AUTHORITY else 1
-        case Phase.MARK:
-            return rules.params.quorum
-        case _:
-            return 0
-
-
 def fit_signatures(row: Row, rules: Rules) -> Row:
     """Cut or filled up with blanks, so that the next row's signatures stay in place."""
-    wanted = count_signatures(row.items, rules) * SIGNATURE_BYTES
+    layout = get_layout(row.items)
+    wanted = 0 if layout is None else count_signatures(layout, row.items[0], rules.params.quorum) * SIGNATURE_BYTES
     return row if len(row.signatures) == wanted else Row(row.items, (row.signatures + BLANK * (wanted // SIGNATURE_BYTES))[:wanted])
 
 
@@ -215,17 +212,16 @@ class Engine:
         spent = sum([layout.steps if layout else 1 for layout in layouts[:-1]])
         if before.allowance <= spent:
             return Code.ALLOWANCE, 0
-        undo: list[tuple[int, int, Order]] = []
+        undo: list[Undo] = []
         code, at = Code.OK, 0
         for at, (row, layout) in enumerate(zip(rows, layouts, strict=True)):
-            order = self._get_order(row.items) if layout is not None and layout.phase == Phase.ORDER else None
+            found = self._find_slot(row.items, layout.phase) if layout is not None and layout.phase in SLOT_ITEMS else None
             self.leap.bring_signatures(row.signatures)
             code = self.leap.apply_row(row.items)
-            if code == Code.OK and order is not None:
-                undo.append(order)
+            if code == Code.OK and found is not None:
+                undo.append(found)
             if code != Code.OK and must_apply:
-                for account, slot, old in reversed(undo):
-                    self.state.put_order(account, slot, old)
+                self._undo(undo)
                 self.state.put_globals(before)
                 return code, at
         frame.rows += data
@@ -234,10 +230,34 @@ class Engine:
         self.changes += 1
         return code, at
 
-    def _get_order(self, items: tuple[int, ...]) -> tuple[int, int, Order]:
-        account, nonce = items[1], items[7]
+    def try_row(self, now: int, row: Row) -> Code:
+        """What the rules say at `now` of a row that registers something in a slot. Nothing is kept."""
+        layout, before = get_layout(row.items), self.state.globals
+        if layout is None:
+            return Code.MALFORMED
+        found = self._find_slot(row.items, layout.phase)
+        self.state.put_globals(before._replace(clock=max(now, before.clock)))
+        self.leap.bring_signatures(row.signatures)
+        code = self.leap.apply_row(row.items)
+        if code == Code.OK:
+            self._undo([found])
+        self.state.put_globals(before)
+        return code
+
+    def _find_slot(self, items: tuple[int, ...], phase: Phase) -> Undo:
+        nonce = items[SLOT_ITEMS[phase]] + (items[5] if phase == Phase.SHEET else 0)
         slot = self.rules.params.get_slot(nonce)
-        return account, slot, self.state.get_order(account, slot)
+        entry = self.state.orders.get(items[1], {}).get(slot, EMPTY_ORDER)
+        return Undo(items[1], slot, entry, self.state.get_account(items[1]) if phase == Phase.SHEET else None)
+
+    def _undo(self, undo: list[Undo]) -> None:
+        for account, slot, entry, before in reversed(undo):
+            if isinstance(entry, Page):
+                self.state.put_page(account, slot, entry)
+            else:
+                self.state.put_order(account, slot, entry)
+            if before is not None:
+                self.state.put_account(account, before)
 
     # -- L1 has the last word
 

@@ -10,13 +10,14 @@ from protocol.codec.frames import Batch, Frame, Message
 from protocol.types import Record
 
 IMMEDIATE = 1  # option: what does not fill at once is cancelled
-POST_ONLY = 2  # option: refused if it would fill at once
+Legs = tuple[int, ...]  # packed; one leg of ratio 1 for a plain order
+PageTerms = tuple[int, int, int, tuple[tuple[int, ...], ...]]  # of a page: underlying, expiry, max lots, quotes as in `types.TwoWay`
 
 
 class Refusal(IntEnum):
     """What the sequencer itself refuses. What the rules refuse has a `protocol.codes.Code`, a positive number. Stable."""
 
-    POST_ONLY = -32010
+    # -32010 was post_only, which is a rule now
     SLOT_BUSY = -32011  # the nonce's slot holds an order that rests
     NOT_FOUND = -32012
     UNAUTHENTICATED = -32014
@@ -30,21 +31,53 @@ class Refusal(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class OrderReceived:
-    """`signer` was recovered from the signature over exactly these terms; 0 if none could be."""
+    """`signer` was recovered from the signature over exactly these terms; 0 if none could be. `rfq` is the number of the request for
+    quotes that it belongs to, 0 for the public book."""
 
     now: int
     request: int
     account: int
-    series: int
+    legs: Legs
     is_buy: int
-    price: int  # limit, 1e-6 USD a lot
+    price: int  # limit, 1e-6 USD a unit; signed for a combo
     lots: int
     nonce: int
     generation: int
     valid_until: int
+    flags: int
+    fee_cap: int
     options: int
+    rfq: int
     signature: bytes
     signer: int
+
+
+@dataclass(frozen=True, slots=True)
+class SheetReceived:
+    """A sheet of quotes. `hashes` are its pages', over which, with the other terms, `signer` was recovered."""
+
+    now: int
+    request: int
+    account: int
+    nonce: int
+    generation: int
+    valid_until: int
+    pages: tuple[PageTerms, ...]
+    hashes: tuple[bytes, ...]
+    signature: bytes
+    signer: int
+
+
+@dataclass(frozen=True, slots=True)
+class RfqReceived:
+    """Somebody asks for quotes for `lots` units. Its account has been authenticated."""
+
+    now: int
+    request: int
+    account: int
+    legs: Legs
+    lots: int
+    valid_until: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +153,19 @@ class L1Undone:
     messages: int
 
 
-Event = OrderReceived | RowReceived | CancelReceived | MessagesQueued | ClockElapsed | BlockSeen | BatchLanded | BatchLost | L1Undone
+Event = (
+    OrderReceived
+    | SheetReceived
+    | RfqReceived
+    | RowReceived
+    | CancelReceived
+    | MessagesQueued
+    | ClockElapsed
+    | BlockSeen
+    | BatchLanded
+    | BatchLost
+    | L1Undone
+)
 
 
 # -- what effects carry
@@ -132,7 +177,7 @@ class Fill:
 
     number: int
     time: int
-    series: int
+    legs: Legs
     price: int
     lots: int
     is_buy: int  # the taker's side
@@ -149,7 +194,7 @@ class OrderPlaced:
 
     account: int
     nonce: int
-    series: int
+    legs: Legs
     is_buy: int
     price: int
     lots: int
@@ -161,14 +206,68 @@ class OrderPlaced:
 
 @dataclass(frozen=True, slots=True)
 class OrderRemoved:
-    """A resting order left the book without a fill."""
+    """A resting order left the book without a fill; with a `place`, a side of a quote did."""
 
     account: int
     nonce: int
-    series: int
+    place: int
+    legs: Legs
     left: int
     code: int  # 0 by its owner's wish
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuoteDropped:
+    """A side of a quote that is not in the book: it would have traded at once, or its series is not listed."""
+
+    legs: Legs
+    is_buy: int
+    code: int
+
+
+@dataclass(frozen=True, slots=True)
+class SheetPlaced:
+    """What became of a sheet: so many sides of quotes are in the book, in place of those of the sheet before."""
+
+    account: int
+    nonce: int
+    quotes: int
+    dropped: tuple[QuoteDropped, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SheetRemoved:
+    """All that was left of a sheet left the book."""
+
+    account: int
+    nonce: int
+    code: int  # 0 by its owner's wish
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RfqOpened:
+    """A request for quotes, which makers answer with orders that name its number."""
+
+    number: int
+    account: int
+    legs: Legs
+    lots: int
+    valid_until: int
+
+
+@dataclass(frozen=True, slots=True)
+class RfqAnswered:
+    """An order of somebody else waits for the one who asked."""
+
+    number: int
+    asker: int
+    account: int
+    nonce: int
+    is_buy: int
+    price: int
+    lots: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,9 +288,10 @@ class RowApplied:
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """Nonces of the orders that left the book."""
+    """Nonces of the orders that left the book, and whether a sheet of quotes did."""
 
     nonces: tuple[int, ...]
+    has_sheet: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,8 +322,37 @@ class MarkApplied:
     time: int
 
 
-Result = OrderPlaced | RowApplied | Cancelled | Refused
-News = Fill | OrderRemoved | MarkApplied | BatchClosed | Lapsed | BatchLanded
+@dataclass(frozen=True, slots=True)
+class ListingSettled:
+    """All positions of one expiry have become cash."""
+
+    underlying: int
+    expiry: int
+
+
+@dataclass(frozen=True, slots=True)
+class AuctionTaken:
+    """A bid was awarded: `units` of the legs went from the target to the bidder."""
+
+    account: int
+    target: int
+    units: int
+
+
+Result = OrderPlaced | SheetPlaced | RfqOpened | RowApplied | Cancelled | Refused
+News = (
+    Fill
+    | OrderRemoved
+    | SheetRemoved
+    | RfqOpened
+    | RfqAnswered
+    | MarkApplied
+    | ListingSettled
+    | AuctionTaken
+    | BatchClosed
+    | Lapsed
+    | BatchLanded
+)
 
 
 # -- effects
@@ -253,10 +382,12 @@ class Publish:
 
 @dataclass(frozen=True, slots=True)
 class PostBatch:
-    """Send to L1. `entry` and `attempt` name the intent, so that it is sent once however often this is asked for."""
+    """Send to L1, where it is to land as batch `number`. `entry` and `attempt` name the intent, so that it is sent once however often this
+    is asked for."""
 
     entry: int
     attempt: int
+    number: int
     first: int
     last: int
     message_count: int

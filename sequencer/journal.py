@@ -28,6 +28,8 @@ KINDS: tuple[Any, ...] = (
     events.BatchLanded,
     events.BatchLost,
     events.L1Undone,
+    events.SheetReceived,
+    events.RfqReceived,
 )  # append only: the place is the record's tag
 TAGS = {kind: tag for tag, kind in enumerate(KINDS)}
 FIELDS = {kind: tuple(kind.__dataclass_fields__) for kind in KINDS}

@@ -13,7 +13,7 @@ from protocol.codec.frames import Batch, compute_frame_digest, compute_record
 from protocol.codec.rows import MAX_ITEM_BYTES, MAX_ITEMS
 from protocol.codes import Code
 from protocol.keccak import ZERO, compute_list_hash, keccak
-from protocol.operations import get_layout
+from protocol.operations import Kind, build_settle, build_shutdown, get_layout
 from protocol.rules import Rules
 from protocol.signing import get_signer
 from protocol.state import State
@@ -21,6 +21,7 @@ from protocol.types import Phase, Record, compute_record_hash
 from sequencer.book import Book
 from sequencer.engine import Closed, Engine, Limits, Row
 from sequencer.events import (
+    AuctionTaken,
     BatchClosed,
     BatchLanded,
     BatchLost,
@@ -32,24 +33,28 @@ from sequencer.events import (
     Event,
     L1Undone,
     Lapsed,
+    ListingSettled,
     MarkApplied,
     MessagesQueued,
     OrderReceived,
-    OrderRemoved,
     Persist,
     PostBatch,
     Publish,
     Refusal,
     Refused,
     Reply,
+    RfqReceived,
     RowApplied,
     RowReceived,
+    SheetReceived,
 )
 from sequencer.journal import encode_event
-from sequencer.matching import REASONS, Matcher
+from sequencer.matching import Matcher
+from sequencer.reasons import refuse
 
 # Events that are not kept if they changed nothing: a stranger must not fill the disk with refused orders.
-PASSING = (OrderReceived, RowReceived, CancelReceived, ClockElapsed)
+PASSING = (OrderReceived, SheetReceived, RfqReceived, RowReceived, CancelReceived, ClockElapsed)
+QUOTING = (OrderReceived, SheetReceived, RfqReceived)  # one of these that closes no batch changes nothing of what is on its way
 
 
 class Fault(Exception):
@@ -73,6 +78,7 @@ class Entry:
     content: Closed
     status: Status = Status.WAITING
     attempt: int = 0
+    place: int = 0  # its number on L1 as foreseen when it was posted: it lands there or not at all
     checkpoint: State | None = None  # the state after it
     record: Record | None = None  # once landed
 
@@ -172,6 +178,10 @@ class Machine:
         match event:
             case OrderReceived():
                 self._effects += self.matcher.place(event)
+            case SheetReceived():
+                self._effects += self.matcher.quote(event)
+            case RfqReceived():
+                self._effects += self.matcher.ask(event)
             case RowReceived():
                 self._apply_row(event)
             case CancelReceived():
@@ -202,18 +212,26 @@ class Machine:
     def _apply_row(self, event: RowReceived) -> None:
         items = event.items
         if len(items) > MAX_ITEMS or any(not 0 <= item < 1 << 8 * MAX_ITEM_BYTES for item in items):
-            self._effects.append(Reply(event.request, Refused(Code.MALFORMED, REASONS[Code.MALFORMED])))
+            self._effects.append(Reply(event.request, refuse(Code.MALFORMED)))
             return
-        marks = self.state.globals.marks
         code, _ = self.engine.apply_group(event.now, [Row(items, event.signatures)], event.must_apply, _get_mark_time(items))
         if code != Code.OK and event.must_apply:
-            self._effects.append(Reply(event.request, Refused(code, REASONS[code])))
+            self._effects.append(Reply(event.request, refuse(code)))
             return
         self._effects.append(Reply(event.request, RowApplied(code, self.next_entry)))
         if code == Code.OK:
             self._effects += self.matcher.remove_dead()
-        if self.state.globals.marks != marks:
-            self._effects.append(Publish(MarkApplied(items[1], items[3])))
+            self._tell(items)
+
+    def _tell(self, items: tuple[int, ...]) -> None:
+        """What others want to know of a row that was applied."""
+        match items[0] & 15:
+            case Kind.MARK:
+                self._effects.append(Publish(MarkApplied(items[1], items[3])))
+            case Kind.SETTLE:
+                self._effects.append(Publish(ListingSettled(items[1], items[2])))
+            case Kind.BID:
+                self._effects.append(Publish(AuctionTaken(items[1], items[2], items[3])))
 
     def _apply_cancel(self, event: CancelReceived) -> None:
         own = self.book.by_account.get(event.account, {})
@@ -221,8 +239,10 @@ class Machine:
         if event.nonces and not nonces:
             self._effects.append(Reply(event.request, Refused(Refusal.NOT_FOUND, "no such order rests")))
             return
-        self._effects.append(Reply(event.request, Cancelled(tuple(nonces))))
-        self._effects += [self.matcher.remove((event.account, nonce), 0, "cancelled") for nonce in nonces]
+        quotes = [] if event.nonces else self.matcher.remove_sheet(event.account, 0, "cancelled")
+        self._effects.append(Reply(event.request, Cancelled(tuple(nonces), bool(quotes))))
+        self._effects += [self.matcher.remove((event.account, nonce, 0), 0, "cancelled") for nonce in nonces]
+        self._effects += quotes
 
     def _apply_messages(self, event: MessagesQueued) -> None:
         known = self.queued
@@ -241,11 +261,23 @@ class Machine:
             self._effects += self.matcher.remove_dead()
 
     def _apply_clock(self, now: int) -> None:
-        self._effects += [
-            Publish(OrderRemoved(order.account, order.nonce, order.series, order.left, Code.EXPIRED, REASONS[Code.EXPIRED]))
-            for order in self.matcher.pop_expired(now)
-        ]
+        self._effects += self.matcher.remove_expired(now)
         self._consume(now)
+        for due, items in self._list_due():
+            if now >= due and self.engine.apply_group(now, [Row(items)], not_before=due)[0] == Code.OK:
+                self._effects += self.matcher.remove_dead()
+                self._tell(items)
+
+    def _list_due(self) -> list[tuple[int, tuple[int, ...]]]:
+        """What anyone may post from a time on, and we do: the settlement that the oracles never signed, and that of a shutdown."""
+        g, params = self.state.globals, self.rules.params
+        due = [
+            (item.expiry + (params.settle_first_s if item.close else params.settle_last_s), build_settle(of, item.expiry, 0, True))
+            for of, market in enumerate(self.state.markets)
+            for item in market.slices
+        ]
+        is_waiting = g.shutdown and not g.is_settled
+        return [*due, (g.shutdown + params.shutdown_s, build_shutdown())] if is_waiting else due
 
     # -- batches
 
@@ -254,8 +286,8 @@ class Machine:
         batch, now = self.engine.batch, event.now
         if batch is not None and now - batch.opened >= self.settings.limits.interval_s:
             self.engine.close_batch()
-        if isinstance(event, OrderReceived) and not self.engine.closed and not self.is_dirty:
-            return  # an order that closes no batch changes nothing of what is on its way
+        if isinstance(event, QUOTING) and not self.engine.closed and not self.is_dirty:
+            return
         self._take_closed()
         if self.is_dirty and not any(entry.status == Status.POSTED for entry in self.chain):
             self._rebuild(now)
@@ -279,19 +311,20 @@ class Machine:
         if self.is_dirty:
             return
         flying = sum(entry.status == Status.POSTED for entry in self.chain)
-        for entry in self.chain:
+        for place, entry in enumerate(self.chain, start=self.base.batches):
             if entry.status == Status.WAITING:
                 if flying >= self.settings.limits.in_flight or entry.content.last > self.head_time:
                     return
                 entry.status = Status.POSTED
                 entry.attempt += 1
+                entry.place = place
                 flying += 1
                 self._effects.append(self._build_post(entry))
 
     @staticmethod
     def _build_post(entry: Entry) -> PostBatch:
         c = entry.content
-        return PostBatch(entry.number, entry.attempt, c.first, c.last, len(c.messages), c.frames)
+        return PostBatch(entry.number, entry.attempt, entry.place, c.first, c.last, len(c.messages), c.frames)
 
     def _check_window(self) -> None:
         """A batch that L1 would refuse as too old by the time it lands is not posted any more."""

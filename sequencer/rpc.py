@@ -8,6 +8,9 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from protocol.operations import MAX_FEE_CAP
+from protocol.types import MAX_LEGS, MAX_PAGES, MAX_QUOTES, MAX_RATIO
+
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
 METHOD_NOT_FOUND = -32601
@@ -20,7 +23,10 @@ MAX_DEPTH = 1_000
 
 Index = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
 Word = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
-Name = Annotated[str, msgspec.Meta(max_length=64)]
+Signed = Annotated[int, msgspec.Meta(ge=-(1 << 63) + 1, le=(1 << 63) - 1)]
+Natural = Annotated[int, msgspec.Meta(ge=0)]
+Name = Annotated[str, msgspec.Meta(max_length=200)]
+Channel = Annotated[str, msgspec.Meta(max_length=208)]
 Hex65 = Annotated[str, msgspec.Meta(pattern="^(0x)?[0-9a-fA-F]{130}$")]
 HexBytes = Annotated[str, msgspec.Meta(pattern="^(0x)?([0-9a-fA-F]{2})*$", max_length=4_200)]
 Address = Annotated[str, msgspec.Meta(pattern="^0x[0-9a-fA-F]{40}$")]
@@ -73,13 +79,14 @@ class TickerParams(Params, frozen=True):
 
 
 class OrderParams(Params, frozen=True):
-    """The signed terms. The series is named, or given as underlying, expiry, strike (1e-6 USD) and option_type; `amount` in lots, `price`
-    the limit a lot in 1e-6 USD. Signed is EIP-712 `Order` with the account's present `generation`."""
+    """The signed terms. The series or combination is named, or a series given as underlying, expiry, strike (1e-6 USD) and option_type;
+    `amount` in lots (units of a combination), `price` the limit a lot in 1e-6 USD, signed for a combination. Signed is EIP-712 `Order` or
+    `Combo` with the account's present `generation`; fill_or_kill, post_only, reduce_only and fee_cap are signed too."""
 
     account: Index
     amount: Word
-    price: Word
-    nonce: Annotated[int, msgspec.Meta(ge=0)]
+    price: Signed
+    nonce: Natural
     generation: Word
     valid_until: Word
     signature: Hex65
@@ -88,8 +95,11 @@ class OrderParams(Params, frozen=True):
     expiry: Annotated[int, msgspec.Meta(ge=0, lt=1 << 40)] | None = None
     strike: Annotated[int, msgspec.Meta(ge=0, lt=1 << 48)] | None = None
     option_type: Literal["call", "put"] | None = None
-    time_in_force: Literal["good_til_date", "immediate_or_cancel"] = "good_til_date"
+    time_in_force: Literal["good_til_date", "immediate_or_cancel", "fill_or_kill"] = "good_til_date"
     post_only: bool = False
+    reduce_only: bool = False
+    fee_cap: Word = MAX_FEE_CAP
+    rfq_id: Word = 0
 
 
 class SidedOrder(OrderParams, frozen=True, kw_only=True):
@@ -104,6 +114,53 @@ class OrdersParams(Params, frozen=True):
     orders: Annotated[list[SidedOrder], msgspec.Meta(min_length=1, max_length=MAX_BATCH)]
 
 
+class QuoteParams(Params, frozen=True):
+    """Both sides of one series of a page; a side without an amount is not quoted."""
+
+    strike: Annotated[int, msgspec.Meta(ge=0, lt=1 << 48)]
+    option_type: Literal["call", "put"]
+    bid: Word = 0
+    bid_amount: Word = 0
+    ask: Word = 0
+    ask_amount: Word = 0
+
+
+class PageParams(Params, frozen=True):
+    """Of one expiry; `max_amount` is the most that fills of all its quotes together."""
+
+    currency: Literal["BTC", "ETH"]
+    expiry: Annotated[int, msgspec.Meta(ge=0, lt=1 << 40)]
+    max_amount: Word
+    quotes: Annotated[list[QuoteParams], msgspec.Meta(max_length=MAX_QUOTES)]
+
+
+class SheetParams(Params, frozen=True):
+    """Signed is EIP-712 `Sheet`: one signature for all pages."""
+
+    account: Index
+    pages: Annotated[list[PageParams], msgspec.Meta(min_length=1, max_length=MAX_PAGES)]
+    nonce: Natural
+    generation: Word
+    valid_until: Word
+    signature: Hex65
+
+
+class RfqParams(Params, frozen=True):
+    """`instrument_name` is a combination's, or a series'."""
+
+    account: Index
+    instrument_name: Name
+    amount: Annotated[int, msgspec.Meta(ge=1, lt=1 << 32)]
+    valid_until: Word
+
+
+class RfqIdParams(Params, frozen=True):
+    """One of the account's own."""
+
+    account: Index
+    rfq_id: Word
+
+
 class CancelParams(Params, frozen=True):
     """`order_id` is account-nonce, as every order's."""
 
@@ -114,7 +171,7 @@ class CancelAllParams(Params, frozen=True):
     """With a signature: a CANCEL on the chain, which kills every earlier order, whoever holds it. Without: only what rests here."""
 
     account: Index
-    nonce: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    nonce: Natural | None = None
     signature: Hex65 | None = None
 
 
@@ -123,7 +180,65 @@ class WithdrawParams(Params, frozen=True):
 
     account: Index
     amount: Word
-    nonce: Annotated[int, msgspec.Meta(ge=0)]
+    nonce: Natural
+    signature: Hex65
+
+
+class AuthorizeParams(Params, frozen=True):
+    """`scope` is a sum: 1 trade, 2 withdraw."""
+
+    account: Index
+    key: Address
+    scope: Word
+    expiry: Word
+    nonce: Natural
+    signature: Hex65
+
+
+class RevokeParams(Params, frozen=True):
+    """Signed is `Authorize` with key, scope and expiry 0."""
+
+    account: Index
+    nonce: Natural
+    signature: Hex65
+
+
+class PoolParams(Params, frozen=True):
+    """`amount` in 1e-6 USD into the pool, or in shares out of it."""
+
+    account: Index
+    amount: Natural
+    nonce: Natural
+    signature: Hex65
+
+
+class LegParams(Params, frozen=True):
+    """So many lots of a series in one unit, negative for short ones."""
+
+    instrument_name: Name
+    ratio: Annotated[int, msgspec.Meta(ge=-MAX_RATIO, le=MAX_RATIO)]
+
+
+BidLegs = Annotated[list[LegParams], msgspec.Meta(min_length=1, max_length=MAX_LEGS)]
+
+
+class AuctionPriceParams(Params, frozen=True):
+    """What a unit of these legs costs now."""
+
+    target: Index
+    legs: BidLegs
+
+
+class BidParams(Params, frozen=True):
+    """For `amount` units of what the target holds, at most `limit` a unit (1e-6 USD; negative: at least so much is paid to the bidder)."""
+
+    account: Index
+    target: Index
+    legs: BidLegs
+    amount: Word
+    limit: Signed
+    nonce: Natural
+    valid_until: Word
     signature: Hex65
 
 
@@ -149,7 +264,7 @@ class AuthParams(Params, frozen=True):
 class SubscribeParams(Params, frozen=True):
     """Names of channels."""
 
-    channels: Annotated[list[Annotated[str, msgspec.Meta(max_length=96)]], msgspec.Meta(min_length=1, max_length=64)]
+    channels: Annotated[list[Channel], msgspec.Meta(min_length=1, max_length=64)]
 
 
 class RowParams(Params, frozen=True):

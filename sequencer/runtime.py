@@ -37,8 +37,9 @@ from sequencer.events import BatchLost, ClockElapsed, PostBatch
 from sequencer.feed import Feed, Log
 from sequencer.journal import decode_event
 from sequencer.machine import Machine, build_settings
-from sequencer.methods import Deployed, Methods
+from sequencer.methods import Methods
 from sequencer.snapshot import load_machine
+from sequencer.submissions import Deployed
 from sequencer.verify import Verifiers
 
 POST_GAS = 250_000  # of a post beside its calldata, without messages

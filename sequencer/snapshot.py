@@ -29,7 +29,7 @@ def dump_machine(machine: Machine) -> bytes:
     is_open = engine.batch is not None
     return encode(
         (VERSION, head, counts, dump_state(base.state), chain, _dump_open(machine) if is_open else None, orders, queue,
-         machine.matcher.list_floors(), (engine.last_time, engine.unmarked))
+         machine.matcher.dump_memory(), (engine.last_time, engine.unmarked))
     )  # fmt: skip
 
 
@@ -45,7 +45,7 @@ def load_machine(record: bytes, rules: Rules, settings: Settings) -> Machine:
     version, *fields = decode(record)
     if version != VERSION:
         raise NodeError(NodeCode.STORE_VERSION, f"a snapshot of version {version}, this program reads {VERSION}")
-    head, counts, state, chain, opened, orders, queue, floors, tail = fields
+    head, counts, state, chain, opened, orders, queue, memory, tail = fields
     base = Base(load_state(state, rules.params), *counts)
     machine = Machine(rules, settings, base.state.copy())
     machine.base = base
@@ -54,7 +54,7 @@ def load_machine(record: bytes, rules: Rules, settings: Settings) -> Machine:
     engine.queue = {number: Message(*message) for number, message in queue}
     engine.consumed, engine.last_time = base.consumed, base.last_time
     for number, content, status, attempt, landed in chain:
-        entry = Entry(number, _load_closed(content), Status(status), attempt)
+        entry = Entry(number, _load_closed(content), Status(status), attempt, place=base.batches + len(machine.chain))
         entry.record = None if landed is None else Record(*landed)
         c = entry.content
         shown = entry.record or compute_record(0, c.first, c.last, c.message_start, c.messages, c.frames)
@@ -65,8 +65,7 @@ def load_machine(record: bytes, rules: Rules, settings: Settings) -> Machine:
     engine.last_time, engine.unmarked = tail
     for fields in orders:
         machine.book.add(Resting(*fields))
-    for floor in floors:
-        machine.matcher.set_floor(*floor)
+    machine.matcher.load_memory(memory)
     return machine
 
 

@@ -1,5 +1,4 @@
-"""What may be read of the machine: instruments, books, tickers, accounts. Money is an integer of 1e-6 USD, amounts are lots, times chain
-seconds.
+"""What may be read of the markets: instruments, books, tickers. Money is an integer of 1e-6 USD, amounts are lots, times chain seconds.
 
 Greeks and volatilities are shown as numbers for people; nothing is decided by them.
 """
@@ -7,14 +6,18 @@ Greeks and volatilities are shown as numbers for people; nothing is decided by t
 import math
 from typing import Any
 
-from node.instruments import encode_instrument
-from protocol.margin import compute_margin, compute_mark, get_slice
+from node.instruments import encode_instrument, encode_legs
+from protocol.legs import pack_plain, unpack_leg
+from protocol.margin import compute_mark, get_slice
 from protocol.pricing import Greeks, compute_greeks
 from protocol.series import STRIKE_UNIT, decode_series, encode_series
 from protocol.svi import compute_surface, compute_surface_v
-from protocol.types import LOTS_PER_UNIT, UNDERLYINGS, Account, Position
-from sequencer.engine import Engine
+from protocol.types import LOTS_PER_UNIT, UNDERLYINGS
+from sequencer.book import Resting
+from sequencer.events import Legs
 from sequencer.machine import Machine
+from sequencer.orders import is_plain
+from sequencer.rfqs import Rfq
 
 ONE = 1 << 38  # Q38, the kernel's unit
 GRID_STEPS = 10  # strikes on either side of the forward that are listed without anybody having asked
@@ -33,20 +36,31 @@ def build_grid(forward: int) -> list[int]:
 
 
 def list_series(machine: Machine, underlying: int | None) -> list[int]:
-    """Live ones: a grid for each expiry, and whatever has an order."""
-    clock = machine.state.globals.clock
-    found = {order.series for order in machine.book.orders.values()}
+    """A grid for each expiry that is listed, be it that it waits for its settlement, and whatever has an order."""
+    found = {leg >> 32 for legs in machine.book.list_legs() for leg in legs}
     for number, market in enumerate(machine.state.markets):
         for item in market.slices:
-            if item.expiry > clock:
-                for strike in build_grid(item.forward):
-                    found |= {encode_series(number, item.expiry, strike, is_call) for is_call in (0, 1)}
+            for strike in build_grid(item.forward):
+                found |= {encode_series(number, item.expiry, strike, is_call) for is_call in (0, 1)}
     return sorted(series for series in found if underlying is None or decode_series(series).underlying == underlying)
 
 
-def view_instrument(series: int) -> dict[str, Any]:
-    """The terms behind a name."""
+def list_combos(machine: Machine) -> list[dict[str, Any]]:
+    """Combinations that have an order."""
+    found = sorted(legs for legs in machine.book.list_legs() if not is_plain(legs))
+    return [{"instrument_name": encode_legs(legs), "legs": view_legs(legs)} for legs in found]
+
+
+def view_legs(legs: Legs) -> list[dict[str, Any]]:
+    """With the lots of each in one unit."""
+    return [{"instrument_name": encode_instrument(series), "ratio": ratio} for series, ratio in map(unpack_leg, legs)]
+
+
+def view_instrument(machine: Machine, series: int) -> dict[str, Any]:
+    """The terms behind a name. `state`: open, halted (positions may only become smaller), settling (expired, and not yet paid)."""
     underlying, expiry, strike, is_call = decode_series(series)
+    clock, market = machine.state.globals.clock, machine.state.markets[underlying]
+    item, is_halted = get_slice(market, expiry), clock < market.halted_until
     return {
         "instrument_name": encode_instrument(series),
         "base_currency": UNDERLYINGS[underlying],
@@ -57,17 +71,31 @@ def view_instrument(series: int) -> dict[str, Any]:
         "contract_size": 1 / LOTS_PER_UNIT,
         "tick_size": 1,
         "min_trade_amount": 1,
+        "state": "settling" if expiry <= clock else "halted" if is_halted else "open",
+        "halted_until": market.halted_until if is_halted else None,
+        "closing_price": (item.close or None) if item else None,
     }
 
 
-def view_book(machine: Machine, series: int, depth: int) -> dict[str, Any]:
+def view_book(machine: Machine, legs: Legs, depth: int) -> dict[str, Any]:
     """Levels of (price, amount), best first."""
     return {
-        "instrument_name": encode_instrument(series),
-        "bids": machine.book.get_depth(series, 1, depth),
-        "asks": machine.book.get_depth(series, 0, depth),
+        "instrument_name": encode_legs(legs),
+        "bids": machine.book.get_depth(legs, 1, depth),
+        "asks": machine.book.get_depth(legs, 0, depth),
         "timestamp": machine.state.globals.clock,
     }
+
+
+def view_rfq(machine: Machine, rfq: Rfq) -> dict[str, Any]:
+    """With the answers of both sides, best first."""
+
+    def view_answer(order: Resting) -> dict[str, Any]:
+        return {"order_id": f"{order.account}-{order.nonce}", "price": order.price, "amount": order.left}
+
+    bids, asks = ([view_answer(order) for order in machine.book.list_side(rfq.legs, is_buy, rfq.number)] for is_buy in (1, 0))
+    name = encode_legs(rfq.legs)
+    return {"rfq_id": rfq.number, "instrument_name": name, "amount": rfq.lots, "valid_until": rfq.valid_until, "bids": bids, "asks": asks}
 
 
 def find_greeks(machine: Machine, series: int) -> tuple[Greeks, float] | None:
@@ -93,12 +121,30 @@ def encode_greeks(greeks: Greeks, is_call: int, forward: int, units: float = 1.0
     }
 
 
-def view_ticker(machine: Machine, series: int) -> dict[str, Any]:
-    """Marks, the best of both sides, Greeks."""
+def view_best(machine: Machine, legs: Legs) -> dict[str, Any]:
+    """The first level of both sides."""
+    bid, ask = machine.book.get_depth(legs, 1, 1), machine.book.get_depth(legs, 0, 1)
+    return {
+        "best_bid_price": bid[0][0] if bid else None,
+        "best_bid_amount": bid[0][1] if bid else 0,
+        "best_ask_price": ask[0][0] if ask else None,
+        "best_ask_amount": ask[0][1] if ask else 0,
+    }
+
+
+def view_ticker(machine: Machine, legs: Legs) -> dict[str, Any]:
+    """Marks, the best of both sides, Greeks; of a combination its legs' tickers, and its mark a unit, rounded down."""
+    if not is_plain(legs):
+        tickers = [view_ticker(machine, pack_plain(leg >> 32)) | {"ratio": unpack_leg(leg)[1]} for leg in legs]
+        marks = [compute_mark(leg >> 32, machine.state.markets[decode_series(leg >> 32).underlying]) for leg in legs]
+        known = [mark for mark in marks if mark is not None]
+        total = sum(unpack_leg(leg)[1] * mark for leg, mark in zip(legs, known, strict=False))
+        mark = total // LOTS_PER_UNIT if len(known) == len(legs) else None
+        return {"instrument_name": encode_legs(legs), "mark_price": mark, **view_best(machine, legs), "legs": tickers}
+    series = legs[0] >> 32
     underlying, expiry, _, is_call = decode_series(series)
     market = machine.state.markets[underlying]
     item, mark, found = get_slice(market, expiry), compute_mark(series, market), find_greeks(machine, series)
-    bid, ask = machine.book.get_depth(series, 1, 1), machine.book.get_depth(series, 0, 1)
     return {
         "instrument_name": encode_instrument(series),
         "timestamp": market.mark_time,
@@ -106,81 +152,6 @@ def view_ticker(machine: Machine, series: int) -> dict[str, Any]:
         "underlying_price": item.forward if item else None,
         "mark_price": None if mark is None else mark // LOTS_PER_UNIT,
         "mark_iv": found[1] if found else None,
-        "best_bid_price": bid[0][0] if bid else None,
-        "best_bid_amount": bid[0][1] if bid else 0,
-        "best_ask_price": ask[0][0] if ask else None,
-        "best_ask_amount": ask[0][1] if ask else 0,
+        **view_best(machine, legs),
         "greeks": encode_greeks(found[0], is_call, item.forward) if found and item else None,
     }
-
-
-def view_position(machine: Machine, position: Position) -> dict[str, Any]:
-    """`size` in lots, negative for short; `mark_price` a lot, rounded down."""
-    series, lots = position
-    underlying, expiry, _, is_call = decode_series(series)
-    market = machine.state.markets[underlying]
-    item, mark, found = get_slice(market, expiry), compute_mark(series, market), find_greeks(machine, series)
-    greeks = encode_greeks(found[0], is_call, item.forward, lots / LOTS_PER_UNIT) if found and item else {}
-    return {
-        "instrument_name": encode_instrument(series),
-        "size": lots,
-        "direction": "buy" if lots > 0 else "sell",
-        "mark_price": None if mark is None else mark // LOTS_PER_UNIT,
-        **greeks,
-    }
-
-
-def view_positions(machine: Machine, index: int) -> list[dict[str, Any]]:
-    """In the order of the series."""
-    return [view_position(machine, position) for position in machine.state.get_account(index).positions]
-
-
-def view_account(index: int, account: Account) -> dict[str, Any]:
-    """What a signer must know."""
-    return {
-        "account": index,
-        "owner": "0x" + account.owner.to_bytes(20, "big").hex(),
-        "generation": account.generation,
-        "nonce": account.nonce,
-    }
-
-
-def view_summary(machine: Machine, index: int) -> dict[str, Any]:
-    """Margins by the rules, Greeks by underlying."""
-    account = machine.state.get_account(index)
-    margin = compute_margin(account.cash, account.positions, machine.state.markets)
-    totals: dict[str, dict[str, float]] = {}
-    for series, lots in account.positions:
-        sums = totals.setdefault(UNDERLYINGS[decode_series(series).underlying], dict.fromkeys(("delta", "gamma", "vega", "theta"), 0.0))
-        shown = view_position(machine, (series, lots))
-        for name in sums:
-            sums[name] += shown.get(name, 0.0)
-    return view_account(index, account) | {
-        "cash": account.cash,
-        "equity": margin.equity,
-        "maintenance_margin": margin.maintenance,
-        "initial_margin": margin.initial,
-        "available_funds": max(min(account.cash, margin.equity - margin.initial if margin.has_short else account.cash), 0),
-        "is_flagged": bool(account.flag),
-        "greeks": totals,
-        "open_orders": len(machine.book.by_account.get(index, ())),
-    }
-
-
-class Owners:
-    """Accounts by their owner's address; an owner has one. Read along as they are opened: a stranger's question must not cost a search."""
-
-    def __init__(self) -> None:
-        self._engine: Engine | None = None
-        self._indices: dict[int, int] = {}
-        self._known = 0
-
-    def find(self, machine: Machine, owner: int) -> int | None:
-        """The account's index."""
-        if self._engine is not machine.engine:  # a rebuild may have given indices to others
-            self._engine, self._known = machine.engine, 0
-            self._indices.clear()
-        for index in range(self._known, machine.state.globals.accounts):
-            self._indices[machine.state.get_account(index).owner] = index
-        self._known = machine.state.globals.accounts
-        return self._indices.get(owner)

@@ -15,7 +15,7 @@ import trio.testing
 from trio_websocket import ConnectionClosed, HandshakeError, open_websocket_url
 
 from node.clock import Clock
-from node.instruments import encode_instrument
+from node.instruments import encode_legs
 from node.store import Store
 from protocol.codes import Code
 from protocol.keccak import keccak
@@ -24,13 +24,15 @@ from sequencer.api import Api, ApiLimits
 from sequencer.desk import Desk
 from sequencer.events import MessagesQueued, OrderReceived
 from sequencer.machine import Machine, build_settings
-from sequencer.methods import Deployed, Methods
+from sequencer.methods import Methods
 from sequencer.rpc import MAX_BATCH
+from sequencer.submissions import Deployed
 from sequencer.verify import Verifiers
 from tests.sequencer.test_machine import MARK
 from tests.sequencer.world import (
     ADDRESSES,
     CALL,
+    PLAIN,
     CHAIN_ID,
     START,
     USD,
@@ -87,7 +89,7 @@ async def open_venue(path: Path, limits: ApiLimits | None = None, workers: int =
 def encode_order(event: OrderReceived) -> dict[str, Any]:
     return {
         "account": event.account,
-        "instrument_name": encode_instrument(event.series),
+        "instrument_name": encode_legs(event.legs),
         "amount": event.lots,
         "price": event.price,
         "nonce": event.nonce,
@@ -260,6 +262,6 @@ async def test_nothing_is_answered_before_it_is_durable(tmp_path: Path, monkeypa
             nursery.start_soon(place)
             await trio.testing.wait_all_tasks_blocked(0.05)
             assert answers == []
-            assert venue.desk.machine.book.get_depth(CALL, 0, 1) == [(MARK, 1)]
+            assert venue.desk.machine.book.get_depth(PLAIN, 0, 1) == [(MARK, 1)]
             gate.set()
         assert len(answers) == 1

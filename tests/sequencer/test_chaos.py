@@ -20,6 +20,7 @@ from tests.sequencer.test_machine import MARK, replay_on_l1
 from tests.sequencer.world import (
     ADDRESSES,
     CALL,
+    PLAIN,
     PARAMS,
     START,
     USD,
@@ -214,6 +215,6 @@ def test_journal_and_snapshot_give_the_same_life(seed: int, place: int) -> None:
         restored.apply(event)
     for machine in (fresh, replayed, restored):
         assert machine.state.get_root() == life.world.machine.state.get_root()
-        assert machine.book.get_depth(CALL, 0, 99) == life.world.machine.book.get_depth(CALL, 0, 99)
+        assert machine.book.get_depth(PLAIN, 0, 99) == life.world.machine.book.get_depth(PLAIN, 0, 99)
         assert machine.get_posts() == life.world.machine.get_posts()
         assert [entry.content for entry in machine.chain][-1:] == [entry.content for entry in life.world.machine.chain][-1:]

@@ -11,10 +11,10 @@ from protocol.margin import compute_mark
 from protocol.operations import build_trade, build_withdraw
 from protocol.state import State
 from protocol.trace import Machine as Tracer
+from protocol.types import POST_ONLY
 from sequencer.engine import Limits
 from sequencer.events import (
     IMMEDIATE,
-    POST_ONLY,
     BatchClosed,
     BatchLanded,
     BatchLost,
@@ -41,6 +41,7 @@ from sequencer.machine import Fault, Machine, Status, build_settings
 from sequencer.snapshot import dump_machine, load_machine
 from tests.sequencer.world import (
     CALL,
+    PLAIN,
     START,
     USD,
     World,
@@ -82,15 +83,15 @@ def test_two_orders_trade_and_l1_agrees() -> None:
     placed = world.ask(build_order_event(START + 1, 0, 0, MARK, 100, 1))
     assert isinstance(placed, OrderPlaced)
     assert (placed.left, placed.fills, placed.code) == (100, (), 0)
-    assert world.machine.book.get_depth(CALL, 0, 5) == [(MARK, 100)]
+    assert world.machine.book.get_depth(PLAIN, 0, 5) == [(MARK, 100)]
     taken = world.ask(build_order_event(START + 2, 1, 1, MARK + 50, 60, 1))
     assert isinstance(taken, OrderPlaced)
     (fill,) = taken.fills
     assert (fill.price, fill.lots, fill.maker, fill.taker, taken.left) == (MARK, 60, 0, 1, 0)
-    assert world.machine.book.get_depth(CALL, 0, 5) == [(MARK, 40)]
+    assert world.machine.book.get_depth(PLAIN, 0, 5) == [(MARK, 40)]
     assert world.machine.state.get_account(1).positions == ((CALL, 60),)
     world.ask(build_order_event(START + 3, 2, 1, MARK, 70, 1))  # the maker's order is registered already
-    assert world.machine.book.get_depth(CALL, 1, 5) == [(MARK, 30)]
+    assert world.machine.book.get_depth(PLAIN, 1, 5) == [(MARK, 30)]
     finish(world, START + 20)
     state = replay_on_l1(world)
     assert state.get_account(0).positions == ((CALL, -100),)
@@ -109,11 +110,11 @@ def test_price_then_time_and_limits_of_the_taker() -> None:
     assert isinstance(taken, OrderPlaced)
     assert [(fill.maker, fill.price, fill.lots) for fill in taken.fills] == [(1, MARK + 10, 10), (2, MARK + 10, 10), (0, MARK + 30, 10)]
     assert taken.left == 5
-    assert world.machine.book.get_depth(CALL, 1, 5) == [(MARK + 30, 5)]
+    assert world.machine.book.get_depth(PLAIN, 1, 5) == [(MARK + 30, 5)]
     rest = world.ask(build_order_event(START + 1, 5, 0, MARK + 30, 9, 1, options=IMMEDIATE))
     assert isinstance(rest, OrderPlaced)
     assert (len(rest.fills), rest.left, rest.reason) == (1, 0, "immediate or cancel")
-    assert world.machine.book.get_depth(CALL, 1, 5) == []
+    assert world.machine.book.get_depth(PLAIN, 1, 5) == []
     finish(world, START + 20)
 
 
@@ -130,7 +131,7 @@ def test_refusals_have_the_rules_codes_and_change_nothing() -> None:
         (build_order_event(START + 1, 1, 1, 1 << 37, 1, 1), Code.PRICE),
         (build_order_event(START + 1, 1, 1, MARK, 1, 1, valid_s=-1), Code.EXPIRED),
         (build_order_event(START + 1, 1, 1, MARK, 1, 1, series=CALL + (1 << 49)), Code.SERIES),
-        (build_order_event(START + 1, 1, 1, MARK, 1, 1, options=POST_ONLY), Refusal.POST_ONLY),
+        (build_order_event(START + 1, 1, 1, MARK, 1, 1, flags=POST_ONLY), Code.POST_ONLY),
         (build_order_event(START + 1, 0, 0, MARK, 1, 257), Refusal.SLOT_BUSY),
     ]
     before = world.machine.state.get_root()
@@ -163,7 +164,7 @@ def test_a_maker_without_margin_leaves_and_the_matching_goes_on() -> None:
     refused = world.ask(build_order_event(START + 3, 0, 1, MARK, 30, 2))  # neither can it pay as a taker
     assert isinstance(refused, Refused)
     assert refused.code == Code.CASH
-    assert world.machine.book.get_depth(CALL, 0, 5) == [(MARK, 20)]
+    assert world.machine.book.get_depth(PLAIN, 0, 5) == [(MARK, 20)]
     finish(world, START + 20)
 
 
@@ -174,7 +175,7 @@ def test_own_orders_do_not_meet_and_a_far_price_leaves() -> None:
     effects = world.apply(build_order_event(START + 1, 0, 1, MARK, 10, 2))
     (removed,) = list_news(effects, OrderRemoved)
     assert removed.code == Code.SELF_TRADE
-    assert world.machine.book.get_depth(CALL, 1, 5) == [(MARK, 10)]
+    assert world.machine.book.get_depth(PLAIN, 1, 5) == [(MARK, 10)]
     world.ask(build_order_event(START + 1, 1, 1, 2 * MARK, 10, 1))
     effects = world.apply(build_order_event(START + 1, 0, 0, MARK, 5, 3))
     assert [(gone.account, gone.code) for gone in list_news(effects, OrderRemoved)] == [(1, Code.BAND), (0, Code.SELF_TRADE)]

@@ -7,11 +7,12 @@ from coincurve import PrivateKey
 from protocol.codec.frames import Batch, Frame, Message, compute_record
 from protocol.codec.rows import encode_row
 from protocol.keccak import keccak
-from protocol.operations import build_cancel, build_deposit, build_mark, build_withdraw
+from protocol.legs import pack_plain
+from protocol.operations import MAX_FEE_CAP, build_cancel, build_deposit, build_mark, build_withdraw
 from protocol.params import DEVNET, Params
 from protocol.rules import Rules
-from protocol.series import decode_series, encode_series
-from protocol.signing import compute_cancel_digest, compute_domain, compute_mark_digest, compute_order_digest, compute_withdraw_digest
+from protocol.series import encode_series
+from protocol.signing import compute_cancel_digest, compute_domain, compute_mark_digest, compute_withdraw_digest
 from protocol.types import VAULT_AUTHORITY, Market, Record, Slice
 from sequencer.engine import Limits
 from sequencer.events import (
@@ -27,11 +28,12 @@ from sequencer.events import (
     RowReceived,
 )
 from sequencer.machine import Machine, build_settings
+from sequencer.orders import compute_digest
 
 KEYS = [PrivateKey(bytes([i + 1]) * 32) for i in range(12)]
 ADDRESSES = [int.from_bytes(keccak(key.public_key.format(False)[1:])[12:], "big") for key in KEYS]
 ORACLES = (9, 10, 11)
-PARAMS = replace(DEVNET, account_depth=10, steps_cap=1_000_000)
+PARAMS = replace(DEVNET, account_depth=10, steps_cap=1_000_000, pool_slots=16)
 VAULT = 5
 CHAIN_ID = 31337
 DOMAIN = compute_domain(CHAIN_ID, VAULT)
@@ -40,6 +42,7 @@ EXPIRY = START + 7 * 86_400
 USD = 10**6
 FORWARD = 50_000 * USD
 CALL = encode_series(0, EXPIRY, 51_000 * USD, 1)
+PLAIN = pack_plain(CALL)
 
 
 def build_rules(params: Params = PARAMS) -> Rules:
@@ -76,20 +79,22 @@ def build_order_event(
     nonce: int,
     *,
     series: int = CALL,
+    legs: tuple[int, ...] = (),
     generation: int = 0,
     valid_s: int = 3_600,
+    flags: int = 0,
+    fee_cap: int = MAX_FEE_CAP,
     options: int = 0,
+    rfq: int = 0,
     request: int = 1,
     key: int | None = None,
 ) -> OrderReceived:
-    until = now + valid_s
-    underlying, expiry, strike, is_call = decode_series(series)
-    terms = (account, underlying, expiry, strike, is_call, is_buy, price, lots, nonce, generation, until)
+    """Of `legs`, or plain in `series`; signed by the account's own key or another."""
+    until, legs = now + valid_s, legs or pack_plain(series)
     signer = account if key is None else key
-    signature = sign(signer, compute_order_digest(DOMAIN, terms))
-    return OrderReceived(
-        now, request, account, series, is_buy, price, lots, nonce, generation, until, options, signature, ADDRESSES[signer]
-    )
+    digest = compute_digest(DOMAIN, account, legs, is_buy, price, lots, flags, fee_cap, nonce, generation, until)
+    terms = (account, legs, is_buy, price, lots, nonce, generation, until, flags, fee_cap, options, rfq)
+    return OrderReceived(now, request, *terms, sign(signer, digest), ADDRESSES[signer])
 
 
 def build_cancel_event(now: int, account: int, nonce: int, must_apply: bool = True) -> RowReceived:
