@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 import pytest
 
 from protocol.codes import Code
+from protocol.kernel import get_quote
+from protocol.legs import pack_plain
 from protocol.machine import Preimages
 from protocol.margin import compute_mark
-from protocol.operations import build_trade
+from protocol.operations import MAX_FEE_CAP, build_trade
 from protocol.series import decode_series, encode_series
 from protocol.state import State
 from protocol.steps.terms import compute_fee
@@ -66,14 +68,14 @@ def make_case(seed: int, age_s: int = 0) -> Case:
     mark = compute_mark(series, markets[0])
     assert mark is not None
     price = mark // 100
-    m = Order(5, 2, series, 0, price, 10, CLOCK + 100, 3)
-    t = Order(6, 4, series, 1, price + 9, 20, CLOCK + 100, 0)
+    m = Order(5, 2, pack_plain(series), 0, price, 10, CLOCK + 100, 3)
+    t = Order(6, 4, pack_plain(series), 1, price + 9, 20, CLOCK + 100, fee_cap=MAX_FEE_CAP)
     maker = Account(owner=ADDRESSES[0], cash=10**9, generation=2, positions=make_positions(rng, markets, 3))
     taker = Account(owner=ADDRESSES[1], cash=10**9, generation=4)
     return Case(markets, build_trade(3, 1, 300, 2, 7), maker, m, taker, t)
 
 
-def change_order(case: Case, side: str, **fields: int) -> Case:
+def change_order(case: Case, side: str, **fields: object) -> Case:
     return replace(case, **{side: getattr(case, side)._replace(**fields)})
 
 
@@ -82,8 +84,10 @@ def test_a_trade_passes_with_its_terms_in_the_scratch(seed: int) -> None:
     outcome, _ = case.make_world().run(Phase.TERMS)
     assert outcome.code == Code.OK
     assert outcome.after.phase == Phase.MAKER
-    fee = compute_fee(case.markets[0].slices[1].forward, case.m.price, 7)
-    trade = Trade(3, 1, 300, 2, case.m.series, -7, case.m.price, fee)
+    quote = get_quote(case.m.legs[0] >> 32, case.markets)
+    assert quote is not None
+    fee = compute_fee(case.m.legs, [quote], case.m.price, 7, RULES.params.fees)
+    trade = Trade(3, 1, 300, 2, case.m.legs, -7, case.m.price, fee)
     assert outcome.after.scratch == compute_trade_hash(trade)
 
 
@@ -95,7 +99,9 @@ def test_a_trade_passes_with_its_terms_in_the_scratch(seed: int) -> None:
         (3, 400, Code.ACCOUNT),
         (3, HUGE, Code.ACCOUNT),
         (3, 3, Code.SELF_TRADE),
-        (2, 4, Code.ORDER),
+        (2, 4, Code.ORDER),  # a quote of the page in slot 0, which is empty
+        (2, 5, Code.ORDER),  # a quote of a page, where an order stands
+        (2, 1 | 33 << 2, Code.ORDER),
         (2, HUGE, Code.ORDER),
         (4, 4, Code.ORDER),
         (4, 1 << 255, Code.ORDER),
@@ -120,7 +126,7 @@ def test_orders(seed: int, side: str) -> None:
     assert run(change_order(case, side, generation=3)) == Code.GENERATION
     assert run(change_order(case, side, valid_until=CLOCK)) == Code.OK
     assert run(change_order(case, side, valid_until=CLOCK - 1)) == Code.EXPIRED
-    assert run(change_order(case, side, series=case.m.series ^ 1)) == Code.SERIES
+    assert run(change_order(case, side, legs=(case.m.legs[0] ^ 1 << 32,))) == Code.SERIES
     assert run(change_order(case, side, is_buy=1 if side == "m" else 0)) == Code.SIDE
     order = getattr(case, side)
     assert run(change_order(case, side, filled=order.lots - 7)) == Code.OK
@@ -144,10 +150,10 @@ def test_one_owner(seed: int) -> None:
 
 def test_series_must_be_listed_and_alive(seed: int) -> None:
     case = make_case(seed)
-    unlisted = case.m.series + (1 << 49)
-    assert run(change_order(change_order(case, "m", series=unlisted), "t", series=unlisted)) == Code.SERIES
+    unlisted = pack_plain((case.m.legs[0] >> 32) + (1 << 49))
+    assert run(change_order(change_order(case, "m", legs=unlisted), "t", legs=unlisted)) == Code.SERIES
     assert run(replace(case, markets=(Market(), case.markets[1]))) == Code.SERIES
-    expiry = decode_series(case.m.series).expiry
+    expiry = decode_series(case.m.legs[0] >> 32).expiry
     for clock, expected in ((expiry - 1, Code.OK), (expiry, Code.SERIES), (expiry + DAY_S, Code.SERIES)):
         late = replace(case, state_globals=case.state_globals._replace(clock=clock))
         late = change_order(change_order(late, "m", valid_until=clock), "t", valid_until=clock)
@@ -156,7 +162,7 @@ def test_series_must_be_listed_and_alive(seed: int) -> None:
 
 def test_band_to_the_unit(seed: int) -> None:
     case = make_case(seed)
-    mark = compute_mark(case.m.series, case.markets[0])
+    mark = compute_mark(case.m.legs[0] >> 32, case.markets[0])
     assert mark is not None
     forward = case.markets[0].slices[1].forward
     width = (50 * mark + 5 * forward) // 1_000
@@ -175,13 +181,13 @@ def test_fee(seed: int, price: int, fee: int | None) -> None:
     market = case.markets[0]._replace(
         slices=(*case.markets[0].slices[:1], item._replace(forward=forward, a=10**7, b=0), *case.markets[0].slices[2:])
     )
-    series = encode_series(0, item.expiry, 400_000_000_000, 1)
+    legs = pack_plain(encode_series(0, item.expiry, 400_000_000_000, 1))
     case = replace(case, markets=(market, case.markets[1]))
-    case = change_order(change_order(case, "m", series=series, price=price), "t", series=series, price=price)
+    case = change_order(change_order(case, "m", legs=legs, price=price), "t", legs=legs, price=price)
     outcome, _ = case.make_world().run(Phase.TERMS)
     assert outcome.code == Code.OK
     expected = -(-forward * 7 * 3 // 1_000_000) if fee is None else fee
-    assert outcome.after.scratch == compute_trade_hash(Trade(3, 1, 300, 2, series, -7, price, expected))
+    assert outcome.after.scratch == compute_trade_hash(Trade(3, 1, 300, 2, legs, -7, price, expected))
 
 
 def test_old_marks_do_not_matter_here(seed: int) -> None:
@@ -202,8 +208,9 @@ def test_twins_agree_on_random_trades(seed: int, is_wild: bool) -> None:
         price = min(max(mark // 100 + rng.choice((0, 0, 10**6, -(10**6))), 1), (1 << 37) - 1)
         is_buy = rng.randrange(2)
         lots = rng.choice((1, 100, MAX_LOTS))
-        m = Order(1, 2, series, is_buy, price, lots, CLOCK, rng.choice((0, lots >> 1)))
-        t = Order(9, 4, series, 1 - is_buy, price + rng.choice((0, 0, 0, 1, -1)), lots, CLOCK, 0)
+        m = Order(1, 2, pack_plain(series), is_buy, price, lots, CLOCK, rng.choice((0, lots >> 1)))
+        limit = max(price + rng.choice((0, 0, 0, 1, -1)), 1)
+        t = Order(9, 4, pack_plain(series), 1 - is_buy, limit, lots, CLOCK, fee_cap=MAX_FEE_CAP)
         items = build_trade(3, 1, 300, 2, rng.choice((1, lots)))
         codes[run(replace(case, markets=(markets[0], markets[1]), m=m, t=t, items=items))] += 1
     assert {Code.OK, Code.BAND, Code.LIMIT, Code.OVERFILL, Code.SERIES} <= set(codes)

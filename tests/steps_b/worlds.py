@@ -7,6 +7,7 @@ from coincurve import PrivateKey
 
 from protocol.codec.frames import SIGNATURE_BYTES, compute_signatures_hash
 from protocol.keccak import compute_array_hash, keccak
+from protocol.legs import pack_plain
 from protocol.machine import Preimages
 from protocol.params import MINIMAL, Params
 from protocol.rules import Rules
@@ -88,7 +89,7 @@ class World:
             signature=signature,
             phase=phase,
         )
-        if phase in (Phase.MAKER, Phase.TAKER, Phase.COMMIT):
+        if phase in (Phase.MAKER, Phase.TAKER, Phase.BIDDER, Phase.COMMIT):
             assert self.pre.trade is not None
             return header._replace(scratch=compute_trade_hash(self.pre.trade))
         return header if phase == Phase.SCAN else header._replace(scratch=compute_array_hash(self.pre.items))
@@ -191,4 +192,4 @@ def make_worst_positions(markets: tuple[Market, Market], count: int) -> tuple[Po
 
 def make_trade(series: int, maker_lots: int, price: int, fee: int, maker: int = 0, taker: int = 1) -> Trade:
     """Between slots 1 and 2, which the margin step does not look at."""
-    return Trade(maker, 1, taker, 2, series, maker_lots, price, fee)
+    return Trade(maker, 1, taker, 2, pack_plain(series), maker_lots, price, fee)
