@@ -8,6 +8,7 @@ from coincurve import PrivateKey
 
 from node.instruments import encode_instrument
 from protocol.keccak import keccak
+from protocol.operations import MAX_FEE_CAP
 from protocol.series import decode_series
 from protocol.signing import compute_order_digest, compute_withdraw_digest
 from sim.actors.makers import Place
@@ -41,7 +42,7 @@ class Trader:
     def sign_order(self, terms: Place | Take, is_immediate: bool) -> dict[str, Any]:
         """Parameters of private/buy and private/sell; with `direction`, of one in straddle/place_orders."""
         self.order_nonce += 1
-        signed = (terms.price, terms.lots, self.order_nonce, self.generation, terms.valid_until)
+        signed = (terms.price, terms.lots, 0, 0, 0, MAX_FEE_CAP, self.order_nonce, self.generation, terms.valid_until)
         underlying, expiry, strike, is_call = decode_series(terms.series)
         digest = compute_order_digest(self.domain, (self.index, underlying, expiry, strike, is_call, terms.is_buy, *signed))
         return {

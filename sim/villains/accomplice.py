@@ -12,7 +12,7 @@ import trio
 from coincurve import PrivateKey
 
 from protocol.margin import compute_mark
-from protocol.operations import build_deposit, build_mark, build_order, build_trade
+from protocol.operations import MAX_FEE_CAP, build_deposit, build_mark, build_order, build_trade
 from protocol.series import decode_series
 from protocol.signing import compute_mark_digest, compute_order_digest
 from protocol.types import LOTS_PER_UNIT, UNDERLYINGS
@@ -95,7 +95,7 @@ class Accomplice:
         """Posts an ORDER row, signed by `trader` for `account`; its slot."""
         valid_until = now + VALID_S * self._scene.speed
         underlying, expiry, strike, is_call = decode_series(series)
-        terms = (account, underlying, expiry, strike, is_call, is_buy, price, lots, nonce, generation, valid_until)
+        terms = (account, underlying, expiry, strike, is_call, is_buy, price, lots, 0, 0, 0, MAX_FEE_CAP, nonce, generation, valid_until)
         signature = sign(trader.key, compute_order_digest(trader.domain, terms))
         await self._post(build_order(account, series, is_buy, price, lots, nonce, valid_until), signature)
         return self._scene.deployment.params.get_slot(nonce)

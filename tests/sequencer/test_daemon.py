@@ -28,7 +28,7 @@ from node.instruments import encode_instrument
 from node.store import Store
 from protocol.keccak import keccak
 from protocol.margin import compute_mark
-from protocol.operations import build_mark
+from protocol.operations import MAX_FEE_CAP, build_mark
 from protocol.params import DEVNET
 from protocol.series import decode_series, encode_series
 from protocol.signing import compute_mark_digest, compute_order_digest
@@ -168,7 +168,7 @@ class Trader:
         return {"items": [str(item) for item in row], "signatures": "0x" + sign(ORACLES[0], digest) + sign(ORACLES[1], digest)}
 
     def build_order(self, key: Key, account: int, is_buy: int, lots: int, nonce: int, **extra: Any) -> dict[str, Any]:
-        terms = (account, *decode_series(self.series), is_buy, self.price, lots, nonce, 0, self.until)
+        terms = (account, *decode_series(self.series), is_buy, self.price, lots, 0, 0, 0, MAX_FEE_CAP, nonce, 0, self.until)
         order: Mapping[str, Any] = {
             "account": account,
             "instrument_name": encode_instrument(self.series),

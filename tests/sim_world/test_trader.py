@@ -2,6 +2,7 @@
 
 from node.instruments import decode_instrument
 from protocol.keccak import keccak
+from protocol.operations import MAX_FEE_CAP
 from protocol.series import decode_series, encode_series
 from protocol.signing import compute_order_digest, compute_withdraw_digest, get_signer
 from sim.actors.makers import Place
@@ -25,8 +26,9 @@ def test_order__signed__recovers_the_owner_over_its_terms() -> None:
     trader = make_trader()
     order = trader.sign_order(Place(12, SERIES, 1, 12_300, 40, NOW), True)
     series = decode_instrument(order["instrument_name"])
-    terms = (order["account"], *decode_series(series), int(order["direction"] == "buy"), order["price"], order["amount"], order["nonce"])
-    digest = compute_order_digest(DOMAIN, (*terms, order["generation"], order["valid_until"]))
+    terms = (order["account"], *decode_series(series), int(order["direction"] == "buy"), order["price"], order["amount"])
+    validity = (order["nonce"], order["generation"], order["valid_until"])
+    digest = compute_order_digest(DOMAIN, (*terms, 0, 0, 0, MAX_FEE_CAP, *validity))
     assert get_signer(digest, get_signature(order["signature"])).to_bytes(20, "big") == trader.owner
     assert (series, order["nonce"], order["generation"], order["time_in_force"]) == (SERIES, 1, 3, "immediate_or_cancel")
 
