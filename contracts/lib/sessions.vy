@@ -18,6 +18,7 @@ SCOPE_SHIFT: constant(uint256) = 200
 ADDRESS_MASK: constant(uint256) = 2**160 - 1
 EXPIRY_MASK: constant(uint256) = 2**40 - 1
 MAX_NONCE: constant(uint256) = 2**64 - 1
+MAX_JUMP: constant(uint256) = 2**32  # of a nonce that a session key signs for: else a stolen one could use them up
 
 @internal
 @pure
@@ -62,6 +63,7 @@ def _check_authority(
     tag: uint256,
     g: types.Globals,
     a: types.Account,
+    nonce: uint256,
     digest: bytes32,
     scope: uint256,
     chunk_hashes: DynArray[bytes32, 32],
@@ -73,6 +75,8 @@ def _check_authority(
     if (tag >> 4) & FLAG_AUTHORITY != 0:
         return codes.OK if header.authority == a.owner else codes.AUTHORITY
     signer: uint256 = signatures._signer(digest, chunk_hashes, chunk, header.signature, header.signatures)
+    if signer != a.owner and nonce > a.nonce + MAX_JUMP:
+        return codes.SIGNATURE
     return codes.OK if self._is_authorized(a, signer, scope, g.clock) else codes.SIGNATURE
 
 @internal

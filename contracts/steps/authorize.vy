@@ -52,7 +52,7 @@ def step(
         code = codes.SCOPE
     elif sessions._is_valid_nonce(a, nonce):
         digest: bytes32 = signatures._authorize_digest(DOMAIN, index, key, scope, expiry, nonce)
-        code = sessions._check_authority(header, tag, g, a, digest, sessions.OWNER_ONLY, chunk_hashes, chunk)
+        code = sessions._check_authority(header, tag, g, a, nonce, digest, sessions.OWNER_ONLY, chunk_hashes, chunk)
     # WRITE
     if code == codes.OK:
         a.session = sessions._encode(key, scope, expiry)

@@ -138,7 +138,7 @@ def _check(
         legs, code = self._check_terms(items, g.clock, bidder)
     if code == codes.OK:
         digest: bytes32 = self._digest(items, legs)
-        code = sessions._check_authority(header, items[0], g, bidder, digest, sessions.TRADE, chunk_hashes, chunk)
+        code = sessions._check_authority(header, items[0], g, bidder, items[5], digest, sessions.TRADE, chunk_hashes, chunk)
     if code == codes.OK:
         code = self._check_target(target.flag, positions, legs, convert(items[3], int256), markets, g.clock)
     return legs, code

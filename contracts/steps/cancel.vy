@@ -47,7 +47,7 @@ def step(
     code: uint256 = codes.NONCE
     if sessions._is_valid_nonce(a, nonce):
         digest: bytes32 = signatures._cancel_digest(DOMAIN, index, nonce)
-        code = sessions._check_authority(header, tag, g, a, digest, sessions.TRADE, chunk_hashes, chunk)
+        code = sessions._check_authority(header, tag, g, a, nonce, digest, sessions.TRADE, chunk_hashes, chunk)
     # WRITE
     if code == codes.OK:
         a.nonce = nonce

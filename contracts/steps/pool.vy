@@ -107,7 +107,7 @@ def step(
     code: uint256 = codes.NONCE
     if sessions._is_valid_nonce(account, nonce):
         digest: bytes32 = signatures._pool_digest(DOMAIN, index, amount, nonce, is_leaving)
-        code = sessions._check_authority(header, items[0], globals, account, digest, sessions.OWNER_ONLY, chunk_hashes, chunk)
+        code = sessions._check_authority(header, items[0], globals, account, nonce, digest, sessions.OWNER_ONLY, chunk_hashes, chunk)
     if code == codes.OK:
         code = self._check(account, positions, amount, is_leaving, globals, markets)
     # WRITE

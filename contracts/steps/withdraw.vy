@@ -86,7 +86,7 @@ def step(
     code: uint256 = codes.NONCE
     if sessions._is_valid_nonce(account, nonce):
         digest: bytes32 = signatures._withdraw_digest(DOMAIN, index, amount, nonce)
-        code = sessions._check_authority(header, items[0], globals, account, digest, sessions.WITHDRAW, chunk_hashes, chunk)
+        code = sessions._check_authority(header, items[0], globals, account, nonce, digest, sessions.WITHDRAW, chunk_hashes, chunk)
     # COMPUTE
     free: uint256 = 0
     if code == codes.OK:

@@ -32,7 +32,7 @@ def step(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, C
         return after, Code.SCOPE
     if not is_valid_nonce(a, nonce):
         return after, Code.NONCE
-    code = check_authority(h, pre, g, a, compute_authorize_digest(rules.domain, index, key, scope, expiry, nonce), OWNER_ONLY, rules)
+    code = check_authority(h, pre, g, a, nonce, compute_authorize_digest(rules.domain, index, key, scope, expiry, nonce), OWNER_ONLY, rules)
     if code != Code.OK:
         return after, code
     # WRITE

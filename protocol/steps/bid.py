@@ -82,7 +82,7 @@ def step(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, C
         return h, Code.SELF_TRADE
     legs, code = check_terms(pre.items, g, bidder)
     if code == Code.OK:
-        code = check_authority(before, pre, g, bidder, compute_digest(pre.items, legs, rules), SCOPE_TRADE, rules)
+        code = check_authority(before, pre, g, bidder, nonce, compute_digest(pre.items, legs, rules), SCOPE_TRADE, rules)
     if code == Code.OK:
         code = check_target(target, legs, units, markets, g.clock, rules.params.mark_max_age_s)
     if code != Code.OK:

@@ -30,7 +30,7 @@ def step(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, C
     # CHECK
     if not is_valid_nonce(a, nonce):
         return after, Code.NONCE
-    code = check_authority(h, pre, g, a, compute_cancel_digest(rules.domain, index, nonce), SCOPE_TRADE, rules)
+    code = check_authority(h, pre, g, a, nonce, compute_cancel_digest(rules.domain, index, nonce), SCOPE_TRADE, rules)
     if code != Code.OK:
         return after, code
     # WRITE

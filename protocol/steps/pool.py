@@ -45,7 +45,7 @@ def step(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, C
     # CHECK
     if not is_valid_nonce(a, nonce):
         return after, Code.NONCE
-    code = check_authority(h, pre, g, a, compute_pool_digest(rules.domain, index, amount, nonce, is_leaving), OWNER_ONLY, rules)
+    code = check_authority(h, pre, g, a, nonce, compute_pool_digest(rules.domain, index, amount, nonce, is_leaving), OWNER_ONLY, rules)
     if code != Code.OK:
         return after, code
     if a.request != 0:

@@ -42,7 +42,7 @@ def step(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, C
     # CHECK
     if not is_valid_nonce(a, nonce):
         return after, Code.NONCE
-    code = check_authority(h, pre, g, a, compute_withdraw_digest(rules.domain, index, amount, nonce), SCOPE_WITHDRAW, rules)
+    code = check_authority(h, pre, g, a, nonce, compute_withdraw_digest(rules.domain, index, amount, nonce), SCOPE_WITHDRAW, rules)
     if code != Code.OK:
         return after, code
     # COMPUTE

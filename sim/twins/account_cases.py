@@ -34,7 +34,8 @@ def make_deposit(dice: Dice, rules: Rules) -> Start:
 
 def make_nonce(dice: Dice, old: int) -> int:
     """Above the last one, mostly."""
-    return dice.choice((old + 1, old + 1, old + 1, old + 100, old, max(0, old - 1), 2**64 - 1, 2**64, dice.make_number()))
+    edges = (old + 2**32, old + 2**32 + 1, old, max(0, old - 1), 2**64 - 1, 2**64, dice.make_number())
+    return dice.choice((old + 1, old + 1, old + 1, old + 100, dice.choice(edges)))
 
 
 def make_authority(world: World, index: int) -> int:

@@ -192,6 +192,25 @@ def test_an_order_lives_no_longer_than_the_key_that_signed_it() -> None:
     assert slots == [CLOCK + 60, CLOCK + 600]
 
 
+@pytest.mark.parametrize(
+    ("signer", "nonce", "expected"),
+    [
+        (KEY, 8 + 2**32, Code.OK),
+        (KEY, 9 + 2**32, Code.SIGNATURE),
+        (KEY, 2**64 - 1, Code.SIGNATURE),
+        (OWNER, 9 + 2**32, Code.OK),
+        (OWNER, 2**64 - 1, Code.OK),
+    ],
+)
+def test_a_stolen_key_cannot_use_up_the_nonces(signer: int, nonce: int, expected: Code) -> None:
+    """Else its owner could neither withdraw nor revoke it, ever."""
+    for kind in ("cancel", "withdraw"):
+        scene = Scene(make_account(session=encode_session(ADDRESSES[KEY], BOTH, FOREVER)))
+        assert scene.run(getattr(scene, kind)(nonce, signer)) == expected
+        if signer == KEY:
+            assert scene.run(scene.authorize(0, 0, 0, scene.account.nonce + 1)) == Code.OK
+
+
 def test_a_rows_own_replay_is_refused() -> None:
     """Nobody can post a cancel, a withdrawal or an authorization twice, nor in another account's name."""
     scene = Scene(make_account())
