@@ -9,7 +9,7 @@ from protocol.margin import compute_margin, get_slice
 from protocol.operations import BID_HEAD, LEG_ITEMS, build_bid, encode_row_legs
 from protocol.rules import Rules
 from protocol.series import decode_series
-from protocol.sessions import encode_session
+from protocol.sessions import MAX_JUMP, encode_session
 from protocol.signing import compute_bid_digest
 from protocol.types import MAX_CASH, MAX_LEGS, MAX_LOTS, MAX_POSITIONS, MAX_RATIO, Phase, Trade, compute_trade_hash
 from sim.twins.dice import Dice, get_keys
@@ -122,7 +122,7 @@ def make_bid(dice: Dice, rules: Rules) -> Start:
     limit = dice.choice((price, price, price + 1, price - 1, 2**63 - 1, -(2**62)))
     units = dice.choice((1, most, most, most + 1, dice.randrange(1, most + 1)))
     clock = world.state.globals.clock
-    nonce = world.state.get_account(bidder).nonce + dice.choice((1, 1, 1, 1, 5, 5, 9, 0))
+    nonce = world.state.get_account(bidder).nonce + dice.choice((1, 1, 1, 1, 5, MAX_JUMP, MAX_JUMP + 1, 0))
     items = list(build_bid(bidder, target, legs, units, limit, nonce, clock + dice.choice((0, 60))))
     if dice.chance(0.3):
         spoil_bid(world, items)

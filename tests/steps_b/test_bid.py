@@ -14,7 +14,7 @@ from protocol.legs import Leg
 from protocol.margin import compute_margin, compute_mark
 from protocol.operations import BID_HEAD, build_bid
 from protocol.series import decode_series
-from protocol.sessions import encode_session
+from protocol.sessions import MAX_JUMP, encode_session
 from protocol.types import MAX_LOTS, SCOPE_TRADE, SCOPE_WITHDRAW, Phase
 from sim.scribe import get_address, make_key, sign
 from sim.twins.dice import ALL_RULES
@@ -199,16 +199,17 @@ def test_limit_is_exact_and_signed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("scope", "until", "code"),
+    ("scope", "until", "nonce", "code"),
     [
-        (SCOPE_TRADE, START, Code.OK),
-        (SCOPE_TRADE | SCOPE_WITHDRAW, START, Code.OK),
-        (SCOPE_WITHDRAW, START, Code.SIGNATURE),
-        (SCOPE_TRADE, START - 1, Code.SIGNATURE),
+        (SCOPE_TRADE, START, 1, Code.OK),
+        (SCOPE_TRADE | SCOPE_WITHDRAW, START, MAX_JUMP, Code.OK),
+        (SCOPE_WITHDRAW, START, 1, Code.SIGNATURE),
+        (SCOPE_TRADE, START - 1, 1, Code.SIGNATURE),
+        (SCOPE_TRADE, START, MAX_JUMP + 1, Code.SIGNATURE),
     ],
 )
-def test_a_session_key_bids_within_its_scope_and_time(scope: int, until: int, code: Code) -> None:
-    row = Row()
+def test_a_session_key_bids_within_its_scope_time_and_nonces(scope: int, until: int, nonce: int, code: Code) -> None:
+    row = Row(nonce=nonce)
     key = make_key(99)
     row.auction.put_account(BIDDER, row.auction.get_account(BIDDER)._replace(session=encode_session(get_address(key), scope, until)))
     row.auction.scribe.keys[OTHER] = key
