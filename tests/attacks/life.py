@@ -54,10 +54,10 @@ class Life:
         machine.run()
         outcomes = self._leap.apply_batch(batch)
         assert self._leap.state.get_root() == self.state.get_root()
-        assert self.state.globals.cursor == 0
         return [outcome.code for outcome in outcomes]
 
     def get_money(self) -> int:
-        """All cash there is: what was deposited less what is in the outbox."""
-        held = sum(account.cash for account in self.state.accounts.values())
-        return held + self.state.globals.fees + sum(amount for _, amount in self.state.outbox)
+        """All cash there is, and what is in the outbox: what was deposited."""
+        g = self.state.globals
+        held = sum(account.cash + max(account.request, 0) for account in self.state.accounts.values())
+        return held + g.fees + g.fund + g.pool - g.debt + sum(amount for _, amount in self.state.outbox)
