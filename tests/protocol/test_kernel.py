@@ -38,7 +38,7 @@ def test_any_trades_and_marks__same_as_the_definitions(seed: int, is_wild: bool)
     accounts = [Account(owner=1, cash=rng.randrange(10**12), positions=make_positions(rng, markets, count)) for count in (0, 3, 40)]
     for _ in range(ROUNDS):
         if rng.random() < 0.1:
-            moved = [tuple(item._replace(forward=item.forward + rng.randint(-9, 9) or 1) for item in m.slices) for m in markets]
+            moved = [tuple(item._replace(forward=max(1, item.forward - rng.randint(0, 9))) for item in m.slices) for m in markets]
             markets = markets[0]._replace(slices=moved[0]), markets[1]._replace(slices=moved[1])
         index = rng.randrange(len(accounts))
         before = accounts[index]
@@ -46,9 +46,8 @@ def test_any_trades_and_marks__same_as_the_definitions(seed: int, is_wild: bool)
         after = before.settle(before.cash - 5, apply_legs(before.positions, legs, units))
         found = fast.compute_side(index, before, after, legs, markets)
         assert settle(found) == settle(REFERENCE.compute_side(index, before, after, legs, markets))
-        assert fast.compute_margin(before.cash, before.positions, markets) == REFERENCE.compute_margin(
-            before.cash, before.positions, markets
-        )
+        cash, positions = before.cash, before.positions
+        assert fast.compute_margin(cash, positions, markets) == REFERENCE.compute_margin(cash, positions, markets)
         bounded.add(found.is_bounded)
         if found.is_bounded and rng.random() < 0.8:
             accounts[index] = after
