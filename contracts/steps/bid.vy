@@ -143,6 +143,39 @@ def _check(
         code = self._check_target(target.flag, positions, legs, convert(items[3], int256), markets, g.clock)
     return legs, code
 
+@internal
+@pure
+def _compute_trade(
+    items: DynArray[uint256, 128],
+    legs: uint256[4],
+    price: int256,
+    cash: int256,
+    positions: DynArray[uint256, 128],
+    markets: types.Market[2],
+) -> bytes32:
+    """
+    @notice Hash of the trade that the bid is: the target sells, and how it stands before that goes with it.
+    """
+    margin: risk.Margin = empty(risk.Margin)
+    oldest: uint256 = 0
+    margin, oldest = risk._compute_margin(cash, positions, markets)
+    return types._trade_hash(
+        types.Trade(
+            maker=items[2],
+            maker_slot=0,
+            taker=items[1],
+            taker_slot=0,
+            legs=legs,
+            units=-convert(items[3], int256),
+            price=price,
+            fee=0,
+            flags=0,
+            equity=margin.equity,
+            maintenance=margin.maintenance,
+            nonce=items[5],
+        )
+    )
+
 @external
 @view
 def step(
@@ -186,24 +219,6 @@ def step(
     price: int256 = auction._compute_price(legs, globals.marks - target.flag, markets)
     if price > parts._decode_zigzag(items[4]):
         return h, codes.LIMIT
-    margin: risk.Margin = empty(risk.Margin)
-    oldest: uint256 = 0
-    margin, oldest = risk._compute_margin(target.cash, positions, markets)
     h.phase = machine.BIDDER
-    h.scratch = types._trade_hash(
-        types.Trade(
-            maker=items[2],
-            maker_slot=0,
-            taker=items[1],
-            taker_slot=0,
-            legs=legs,
-            units=-convert(items[3], int256),
-            price=price,
-            fee=0,
-            flags=0,
-            equity=margin.equity,
-            maintenance=margin.maintenance,
-            nonce=items[5],
-        )
-    )
+    h.scratch = self._compute_trade(items, legs, price, target.cash, positions, markets)
     return h, codes.OK
