@@ -5,15 +5,17 @@ from collections import Counter
 
 import pytest
 
+from protocol.breaker import observe
 from protocol.codec.rows import encode_zigzag
 from protocol.codes import Code
+from protocol.keccak import ZERO
 from protocol.machine import Preimages
 from protocol.operations import MARK_HEAD, SLICE_ITEMS, build_mark
-from protocol.params import MAINNET
+from protocol.params import MAINNET, MINIMAL
 from protocol.rules import Rules
 from protocol.signing import compute_mark_digest
 from protocol.state import State
-from protocol.types import MAX_FORWARD, MAX_SLICES, Account, Market, Phase, Slice
+from protocol.types import MAX_FORWARD, MAX_SLICES, Account, Market, Phase, Slice, Sweep, compute_sweep_hash
 from tests.steps_b.worlds import (
     ADDRESSES,
     DAY_S,
@@ -38,7 +40,7 @@ WORDS = (0, 1, 2, HUGE, HUGE - 1, 1 << 255, (1 << 255) - 1, (1 << 255) + 1, 1 <<
 
 def make_world(markets: tuple[Market, Market], accounts: int = 3, rules: Rules = RULES) -> World:
     state = State(rules.params)
-    state.put_globals(make_globals(accounts)._replace(cursor=0))
+    state.put_globals(make_globals(accounts)._replace(slots_equity=3))
     state.put_markets(markets)
     world = World(rules, state, Preimages([]))
     for index in range(min(accounts, 3)):
@@ -54,7 +56,13 @@ def run(world: World, items: tuple[int, ...], signers: tuple[int, ...] = (0, 1),
     world.pre.signatures = place_signatures([sign(ORACLE + number, digest) for number in signers], first, random.Random(1), after=0)
     outcome, after = world.run(Phase.MARK, signature=first)
     assert outcome.after.signature == first + world.rules.params.quorum
+    assert outcome.after.scratch == (compute_sweep_hash(Sweep()) if outcome.after.phase == Phase.SCAN else ZERO)
     return outcome.code, after, outcome.after.phase
+
+
+def seen(market: Market, before: Market) -> Market:
+    """The market after a mark, with what its breaker makes of it."""
+    return Market(*market[:3], *observe(before, market.mark_time, market.index_price, MINIMAL)[3:])
 
 
 def make_next(seed: int, slices: int = 3, expired: int = 0, age_s: int = 20) -> tuple[tuple[Market, Market], Market]:
@@ -69,8 +77,9 @@ def test_a_mark_replaces_the_live_slices_and_opens_the_scan(seed: int) -> None:
     markets, fresh = make_next(seed, slices=5, expired=2)
     code, after, phase = run(make_world(markets), build_mark(0, markets[0].mark_time, fresh))
     assert (code, phase) == (Code.OK, Phase.SCAN)
-    assert after.get_markets() == (fresh._replace(slices=markets[0].slices[:2] + fresh.slices), markets[1])
-    assert after.get_globals() == make_globals(3)._replace(marks=8)
+    kept = tuple(item._replace(close=fresh.index_price) for item in markets[0].slices[:2])
+    assert after.get_markets() == (seen(fresh, markets[0])._replace(slices=kept + fresh.slices), markets[1])
+    assert after.get_globals() == make_globals(3)._replace(marks=8, slots_equity=0)
 
 
 def test_without_accounts_there_is_nothing_to_scan(seed: int) -> None:
@@ -84,7 +93,8 @@ def test_first_mark_of_the_second_market(seed: int) -> None:
     fresh = markets[1]._replace(mark_time=NOW)
     code, after, _ = run(make_world((markets[0], Market())), build_mark(1, 0, fresh))
     assert code == Code.OK
-    assert after.get_markets() == (markets[0], fresh)
+    assert after.get_markets() == (markets[0], seen(fresh, Market()))
+    assert (after.get_markets()[1].window, after.get_markets()[1].low) == (NOW, fresh.index_price)
 
 
 @pytest.mark.parametrize("underlying", [2, 3, 256, HUGE])
@@ -207,7 +217,63 @@ def test_a_slice_is_over_at_its_expiry(seed: int, later_s: int, expected: Code) 
     code, after, _ = run(make_world((market, markets[1])), build_mark(0, market.mark_time, mark))
     assert code == expected
     if code == Code.OK:
-        assert after.get_markets()[0].slices == (over, *mark.slices)
+        assert after.get_markets()[0].slices == (over._replace(close=mark.index_price), *mark.slices)
+
+
+def test_the_first_mark_after_expiry_says_where_a_slice_closed(seed: int) -> None:
+    """Later ones do not change it."""
+    markets, fresh = make_next(seed, slices=4, expired=2)
+    first, second, *others = markets[0].slices
+    market = markets[0]._replace(slices=(first._replace(close=7), second, *others))
+    code, after, _ = run(make_world((market, markets[1])), build_mark(0, market.mark_time, fresh))
+    assert code == Code.OK
+    assert [item.close for item in after.get_markets()[0].slices] == [7, fresh.index_price, 0, 0]
+
+
+# -- the circuit breaker
+
+
+@pytest.mark.parametrize("other_halts", [False, True])
+@pytest.mark.parametrize(("per_mille", "halts"), [(1_099, False), (1_100, True), (901, False), (900, True)])
+def test_while_a_market_is_halted_no_auction_grows_older(seed: int, per_mille: int, halts: bool, other_halts: bool) -> None:
+    """All accounts are scanned all the same."""
+    markets, fresh = make_next(seed)
+    low = markets[0].index_price
+    calm = markets[0]._replace(window=NOW - 20, low=low, high=low, low_before=low, high_before=low)
+    other = markets[1]._replace(halted_until=CLOCK + other_halts)
+    mark = fresh._replace(index_price=low * per_mille // 1_000)
+    code, after, phase = run(make_world((calm, other)), build_mark(0, calm.mark_time, mark))
+    assert (code, phase) == (Code.OK, Phase.SCAN)
+    assert after.get_markets()[0].halted_until == (NOW + MINIMAL.halt_s if halts else 0)
+    assert after.get_globals().marks == (7 if halts or other_halts else 8)
+
+
+def test_a_halt_is_over_at_its_end_by_the_clock(seed: int) -> None:
+    markets, fresh = make_next(seed)
+    for until, marks in ((CLOCK + 1, 7), (CLOCK, 8)):
+        halted = markets[0]._replace(window=1, low=1, high=1, low_before=1, high_before=1, halted_until=until)
+        code, after, _ = run(make_world((halted, markets[1])), build_mark(0, halted.mark_time, fresh))
+        assert (code, after.get_globals().marks) == (Code.OK, marks)
+        assert after.get_markets()[0][3:] == halted[3:]  # `NOW` is in the halt still
+
+
+# -- after a shutdown
+
+
+@pytest.mark.parametrize(("ahead_s", "expected"), [(0, Code.OK), (-1, Code.MARK_TIME), (1, Code.MARK_TIME)])
+@pytest.mark.parametrize("previous", [0, 1])
+def test_after_a_shutdown_one_more_mark_of_its_time_and_no_scan(seed: int, ahead_s: int, expected: Code, previous: int) -> None:
+    """It need not name its predecessor nor keep the gap, since nobody may have been there to make one."""
+    markets, fresh = make_next(seed, age_s=1)
+    world = make_world(markets)
+    frozen = world.state.get_globals()._replace(shutdown=NOW + ahead_s)
+    world.state.put_globals(frozen)
+    code, after, phase = run(world, build_mark(0, previous, fresh))
+    assert (code, phase) == (expected, Phase.FETCH)
+    if code == Code.OK:
+        assert after.get_globals() == frozen._replace(marks=8)
+        world.state = after
+        assert run(world, build_mark(0, NOW, fresh))[0] == Code.MARK_TIME
 
 
 @pytest.mark.parametrize(
@@ -221,7 +287,7 @@ def test_room_for_sixteen(seed: int, expired: int, slices: int, expected: Code) 
     code, after, _ = run(make_world(markets), build_mark(0, markets[0].mark_time, Market(1, NOW, fresh)))
     assert code == expected
     if code == Code.OK:
-        assert after.get_markets()[0].slices == markets[0].slices + fresh
+        assert after.get_markets()[0].slices == tuple(item._replace(close=1) for item in markets[0].slices) + fresh
 
 
 def test_twins_agree_on_random_marks(seed: int) -> None:
