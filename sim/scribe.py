@@ -223,10 +223,24 @@ class Scribe:
         """A forced message."""
         self._messages.append(Message(self.clock, authority, b"".join(map(encode_row, rows)), signatures))
 
+    def force(self, authority: int) -> None:
+        """The rows so far, with their signatures, become a forced message."""
+        self._messages.append(Message(self.clock, authority, b"".join(self._rows), self._signatures))
+        self._rows, self._signatures = [], b""
+
     def close_frame(self) -> None:
         """The rows so far become a frame at the clock."""
         self._frames.append(Frame(self.clock, encode_frame(b"".join(self._rows)), self._signatures))
         self._rows, self._signatures = [], b""
+
+    def close_queue(self, last: int) -> Batch:
+        """The messages so far as L1 batches them where no sequencer does: at the `last` time of the batch before."""
+        messages = tuple(self._messages)
+        record = compute_record(self._number, last, last, self._message_start, messages, ())
+        self._number += 1
+        self._message_start += len(messages)
+        self._messages = []
+        return Batch(record, messages, ())
 
     def close_batch(self) -> Batch:
         """The messages and frames so far; open rows get a frame of their own."""

@@ -1,25 +1,31 @@
-"""Each lie diverges from the truth exactly at the step that it is about."""
+"""Each lie diverges from the truth exactly at the step that it is about, and loses before the real contracts."""
 
 import pytest
 
-from protocol.history import History
 from protocol.params import MINIMAL
-from protocol.state import State
-from protocol.trace import Machine
-from protocol.types import Phase
-from sim.baits import make_epoch
-from sim.villains.lies import LIES
+from protocol.steps import MODULES
+from sim.arena import World
+from sim.villains.catalogue import CATALOGUE
+from sim.villains.trial import find_divergence, run_trial
+
+LIES = {lie.name: lie for lies in CATALOGUE.values() for lie in lies.values()}
 
 
 @pytest.mark.parametrize("name", LIES)
 def test_lie__traced__diverges_at_its_step(name: str) -> None:
     lie = LIES[name]
-    scribe, batches = make_epoch(MINIMAL, lie.bait)
-    truth = History(Machine(State(MINIMAL), batches, scribe.rules))
-    false = History(Machine(State(MINIMAL), batches, scribe.rules, lie.steps))
-    assert false.root != truth.root
-    assert false.machine.header.is_halted
-    assert false.machine.header.state != truth.machine.header.state
-    step = next(i for i in range(truth.steps + 1) if truth.get_leaf(i) != false.get_leaf(i))
-    phase = Phase(truth.get_machine(step - 1).header.phase)
-    assert phase == lie.phase or (phase == Phase.TAKER and lie.phase == Phase.MAKER)
+    world = World(lie, MINIMAL)
+    assert world.false.machine.header.is_halted
+    assert world.false.machine.header.state != world.truth.machine.header.state
+    phase, _ = find_divergence(world)
+    assert MODULES[phase] is MODULES[lie.phase]
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_lie__tried__is_caught(name: str) -> None:
+    assert run_trial(LIES[name]).caught
+
+
+def test_catalogue__names__are_unique_and_stories_told() -> None:
+    assert len(LIES) == sum(map(len, CATALOGUE.values()))
+    assert all(lie.story and lie.story.endswith(".") for lie in LIES.values())

@@ -24,11 +24,13 @@ def make_lie(
     money: Sequence[int] = FOUR,
     others: Sequence[Phase] = (),
     life_s: int | None = None,
+    is_forced: bool = False,
 ) -> Lie:
-    """`act` plays the epoch in which the lie matters. `others` are phases that tell the same lie; `life_s` until the scene's expiry."""
+    """`act` plays the epoch in which the lie matters. `others` are phases that tell the same lie; `life_s` until the scene's expiry;
+    `is_forced` without a sequencer."""
 
     def make_epoch(params: Params, domain: bytes | None) -> tuple[Scribe, list[Batch]]:
-        scene = Scene(params, domain, money, life_s)
+        scene = Scene(params, domain, money, life_s, is_forced)
         act(scene)
         return scene.finish()
 

@@ -16,19 +16,26 @@ from sim.scribe import Scribe
 
 MAX_FRAMES = 12  # in one batch of a scene
 RICH = 1_000_000 * USD
+STRANGER = 0x57A6  # who forces rows in: anyone may
 VOLATILITY = (4_000_000, 12_000_000, -300_000_000, 0, 150_000_000)  # of a raw SVI slice: about 60 %, with a skew
 
 
 class Scene:
     """Trader `i` holds account `i`. Time passes by `tick`; all that is said between two ticks is one frame. At most ten minutes in all: a
-    batch may not begin earlier."""
+    batch may not begin earlier. A forced scene has no sequencer: all is said through L1, and L1 makes the batch."""
 
     def __init__(
-        self, params: Params, domain: bytes | None, money: Sequence[int] = (RICH, RICH, RICH, RICH), life_s: int | None = None
+        self,
+        params: Params,
+        domain: bytes | None,
+        money: Sequence[int] = (RICH, RICH, RICH, RICH),
+        life_s: int | None = None,
+        is_forced: bool = False,
     ) -> None:
         self.scribe = Scribe(params, START, len(money), domain)
         self.expiry = EXPIRY if life_s is None else START + life_s
         self.forward = FORWARD
+        self._is_forced = is_forced
         self._batches: list[Batch] = []
         self._frames = 0
         for trader, amount in enumerate(money):
@@ -85,8 +92,10 @@ class Scene:
     # -- time
 
     def tick(self, seconds: int) -> None:
-        """What was said is a frame; then time passes."""
-        if self.scribe.rows_size:
+        """What was said is a frame, or a forced message; then time passes."""
+        if self.scribe.rows_size and self._is_forced:
+            self.scribe.force(STRANGER)
+        elif self.scribe.rows_size:
             self.scribe.close_frame()
             self._frames += 1
         if self._frames == MAX_FRAMES:
@@ -100,5 +109,8 @@ class Scene:
 
     def finish(self) -> tuple[Scribe, list[Batch]]:
         """What a lie's `epoch` returns."""
+        if self._is_forced:
+            self.tick(0)
+            return self.scribe, [self.scribe.close_queue(0)]
         self.close_batch()
         return self.scribe, self._batches

@@ -60,25 +60,23 @@ def _bankrupt(scene: Scene) -> None:
     scene.scribe.settle(0, scene.expiry, 2 * PRICE)
 
 
-def _close(scene: Scene, wait_s: int) -> None:
-    """L1 finds the sequencer silent; later somebody asks for the end."""
+def _shut(scene: Scene) -> None:
+    """Somebody trades; then L1 finds the sequencer silent."""
     scene.trade(SELLER, BUYER, scene.call(STRIKE), 100)
-    scene.tick(5)
-    scene.close_batch()
+    scene.tick(scene.scribe.rules.params.silence_s + 5)
     scene.scribe.send(INBOX_AUTHORITY, [build_shutdown()])
-    scene.tick(wait_s)
-    scene.scribe.shutdown()
+    scene.tick(10)
 
 
 def _hasty(scene: Scene) -> None:
     """The end is asked for ten seconds after the freeze."""
-    _close(scene, 10)
+    _shut(scene)
+    scene.scribe.shutdown()
 
 
 def _frozen(scene: Scene) -> None:
     """A trade after the freeze."""
-    scene.close_batch()
-    scene.scribe.send(INBOX_AUTHORITY, [build_shutdown()])
+    _shut(scene)
     scene.trade(SELLER, BUYER, scene.call(STRIKE), 100)
 
 
@@ -143,9 +141,16 @@ _LIES = (
         life_s=LIFE_S,
     ),
     make_lie("usurped-shutdown", _command.__doc__ or "", Phase.SHUTDOWN, _command, _usurped),
-    make_lie("hasty-closing", "The end does not wait for a day.", Phase.SHUTDOWN, believe(shutdown.step, shutdown_s=0), _hasty),
     make_lie(
-        "unfrozen-exchange", "Orders go on after the freeze.", Phase.FETCH, see(fetch.step, globals=lambda _: {"shutdown": 0}), _frozen
+        "hasty-closing", "The end does not wait for a day.", Phase.SHUTDOWN, believe(shutdown.step, shutdown_s=0), _hasty, is_forced=True
+    ),
+    make_lie(
+        "unfrozen-exchange",
+        "Orders go on after the freeze.",
+        Phase.FETCH,
+        see(fetch.step, globals=lambda _: {"shutdown": 0}),
+        _frozen,
+        is_forced=True,
     ),
 )
 SETTLEMENT_LIES = {lie.name: lie for lie in _LIES}
