@@ -31,9 +31,8 @@ from sequencer.verify import Verifiers
 from tests.sequencer.test_machine import MARK
 from tests.sequencer.world import (
     ADDRESSES,
-    CALL,
-    PLAIN,
     CHAIN_ID,
+    PLAIN,
     START,
     USD,
     VAULT,

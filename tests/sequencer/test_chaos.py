@@ -19,9 +19,8 @@ from sequencer.snapshot import dump_machine, load_machine
 from tests.sequencer.test_machine import MARK, replay_on_l1
 from tests.sequencer.world import (
     ADDRESSES,
-    CALL,
-    PLAIN,
     PARAMS,
+    PLAIN,
     START,
     USD,
     World,

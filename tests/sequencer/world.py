@@ -1,5 +1,6 @@
 """A small exchange for the sequencer's tests: keys, oracles, signed orders, and a machine that is driven by events."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from coincurve import PrivateKey
@@ -7,12 +8,33 @@ from coincurve import PrivateKey
 from protocol.codec.frames import Batch, Frame, Message, compute_record
 from protocol.codec.rows import encode_row
 from protocol.keccak import keccak
-from protocol.legs import pack_plain
-from protocol.operations import MAX_FEE_CAP, build_cancel, build_deposit, build_mark, build_withdraw
+from protocol.legs import compute_signed_legs, pack_plain
+from protocol.operations import (
+    MAX_FEE_CAP,
+    build_authorize,
+    build_bid,
+    build_cancel,
+    build_deposit,
+    build_mark,
+    build_pool,
+    build_settle,
+    build_withdraw,
+)
 from protocol.params import DEVNET, Params
 from protocol.rules import Rules
 from protocol.series import encode_series
-from protocol.signing import compute_cancel_digest, compute_domain, compute_mark_digest, compute_withdraw_digest
+from protocol.signing import (
+    compute_authorize_digest,
+    compute_bid_digest,
+    compute_cancel_digest,
+    compute_domain,
+    compute_mark_digest,
+    compute_page_hash,
+    compute_pool_digest,
+    compute_settle_digest,
+    compute_sheet_digest,
+    compute_withdraw_digest,
+)
 from protocol.types import VAULT_AUTHORITY, Market, Record, Slice
 from sequencer.engine import Limits
 from sequencer.events import (
@@ -22,10 +44,12 @@ from sequencer.events import (
     Event,
     MessagesQueued,
     OrderReceived,
+    PageTerms,
     PostBatch,
     Reply,
     Result,
     RowReceived,
+    SheetReceived,
 )
 from sequencer.machine import Machine, build_settings
 from sequencer.orders import compute_digest
@@ -97,6 +121,52 @@ def build_order_event(
     return OrderReceived(now, request, *terms, sign(signer, digest), ADDRESSES[signer])
 
 
+def build_sheet_event(
+    now: int,
+    account: int,
+    nonce: int,
+    quotes: Sequence[tuple[int, ...]],
+    *,
+    max_lots: int = 1_000,
+    pages: Sequence[PageTerms] = (),
+    generation: int = 0,
+    valid_s: int = 20,
+    request: int = 1,
+    key: int | None = None,
+) -> SheetReceived:
+    """One page of `quotes` (strike, is_call, bid, lots, ask, lots) of the first expiry, or `pages`."""
+    until, pages = now + valid_s, tuple(pages) or ((0, EXPIRY, max_lots, tuple(quotes)),)
+    hashes = tuple(compute_page_hash(*page) for page in pages)
+    signer = account if key is None else key
+    signature = sign(signer, compute_sheet_digest(DOMAIN, account, hashes, nonce, generation, until))
+    return SheetReceived(now, request, account, nonce, generation, until, pages, hashes, signature, ADDRESSES[signer])
+
+
+def build_authorize_event(now: int, account: int, key: int, scope: int, expiry: int, nonce: int) -> RowReceived:
+    """`key` is one of `KEYS`, or -1 to revoke."""
+    address = ADDRESSES[key] if key >= 0 else 0
+    digest = compute_authorize_digest(DOMAIN, account, address, scope, expiry, nonce)
+    return RowReceived(now, 1, build_authorize(account, address, scope, expiry, nonce), sign(account, digest), True)
+
+
+def build_pool_event(now: int, account: int, amount: int, nonce: int, is_leaving: bool = False) -> RowReceived:
+    digest = compute_pool_digest(DOMAIN, account, amount, nonce, is_leaving)
+    return RowReceived(now, 1, build_pool(account, amount, nonce, is_leaving), sign(account, digest), True)
+
+
+def build_bid_event(
+    now: int, account: int, target: int, legs: Sequence[tuple[int, int]], units: int, limit: int, nonce: int
+) -> RowReceived:
+    until, signed = now + 60, compute_signed_legs(tuple(legs))
+    digest = compute_bid_digest(DOMAIN, account, target, signed, (units, limit, nonce, until))
+    return RowReceived(now, 1, build_bid(account, target, legs, units, limit, nonce, until), sign(account, digest), True)
+
+
+def build_settle_event(now: int, expiry: int, price: int, request: int = 1) -> RowReceived:
+    digest = compute_settle_digest(DOMAIN, 0, expiry, price)
+    return RowReceived(now, request, build_settle(0, expiry, price), sign(ORACLES[0], digest) + sign(ORACLES[2], digest), True)
+
+
 def build_cancel_event(now: int, account: int, nonce: int, must_apply: bool = True) -> RowReceived:
     return RowReceived(now, 1, build_cancel(account, nonce), sign(account, compute_cancel_digest(DOMAIN, account, nonce)), must_apply)
 
@@ -125,7 +195,7 @@ class World:
         return effects
 
     def ask(self, event: Event) -> Result:
-        """The one reply."""
+        """The one reply; this applies the event."""
         (reply,) = [effect for effect in self.apply(event) if isinstance(effect, Reply)]
         return reply.result
 
