@@ -6,10 +6,10 @@ from protocol.codes import Code
 from protocol.machine import Preimages
 from protocol.rules import Rules
 from protocol.state import View
-from protocol.steps import bid, scan, takeover, target
+from protocol.steps import award, bid, margin, scan, takeover, target
 from protocol.types import Header, Mode, Phase, Sweep
 from sim.baits import USD
-from sim.villains.disguise import mistake_sweep, see, waive
+from sim.villains.disguise import believe, mistake_sweep, mistake_trade, see, waive
 from sim.villains.exchange.making import make_lie
 from sim.villains.exchange.scene import Scene
 
@@ -70,6 +70,19 @@ def _bid(units: int) -> Any:
     return act
 
 
+def _bid_late(scene: Scene) -> None:
+    """Whoever bought the calls takes some over, without a short of its own, more than a minute after the last mark."""
+    _move(scene, WEAK, 6)
+    scene.tick(scene.scribe.rules.params.mark_max_age_s + 1)
+    scene.scribe.bid(BUYER, SELLER, [(scene.call(STRIKE), -1)], 5, NO_LIMIT)
+
+
+def _plunder(scene: Scene) -> None:
+    """Somebody bids on an account that is worth less than nothing."""
+    _move(scene, BROKEN, 1)
+    scene.scribe.bid(BIDDER, SELLER, [(scene.call(STRIKE), -1)], 5, NO_LIMIT)
+
+
 def _raid(scene: Scene) -> None:
     """Somebody bids on an account that is well."""
     scene.trade(SELLER, BUYER, scene.call(STRIKE), LOTS)
@@ -119,4 +132,24 @@ _LIES = (
     ),
     make_lie("raid", "An account that is well is auctioned.", Phase.BID, see(bid.step, account=_flagged), _raid, MONEY),
 )
-WATERFALL_LIES = {lie.name: lie for lie in _LIES}
+_BID_LIES = (
+    make_lie("stale-auction", "A mark's price is good for ever.", Phase.BID, believe(bid.step, mark_max_age_s=3_600), _bid_late, MONEY),
+    make_lie(
+        "poor-bidder",
+        "A bidder needs no margin.",
+        Phase.BIDDER,
+        waive(margin.step, Code.MARGIN, Phase.TARGET),
+        _bid(5),
+        (*MONEY[:-1], 100 * USD),
+    ),
+    make_lie("plunder", "A bid leaves less than nothing.", Phase.TARGET, waive(target.step, Code.MARGIN, Phase.AWARD), _plunder, MONEY),
+    make_lie(
+        "rebate",
+        "The bidder pays a dollar less for each unit than the auction says.",
+        Phase.AWARD,
+        mistake_trade(award.step, lambda trade: {"price": trade.price - USD}),
+        _bid(5),
+        MONEY,
+    ),
+)
+WATERFALL_LIES = {lie.name: lie for lie in _LIES + _BID_LIES}
