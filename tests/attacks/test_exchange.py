@@ -6,7 +6,7 @@ from protocol.codec.frames import Batch, Message, compute_record
 from protocol.codec.rows import encode_row
 from protocol.codes import Code
 from protocol.margin import compute_margin, is_reducing
-from protocol.operations import Kind, build_cancel, build_mark, build_trade, build_withdraw
+from protocol.operations import LAYOUTS, Kind, build_cancel, build_mark, build_trade, build_withdraw
 from protocol.series import encode_series
 from protocol.signing import compute_mark_digest
 from protocol.trace import Machine
@@ -16,6 +16,12 @@ from sim.scribe import get_address, sign
 from tests.attacks.life import CALL, PUT, Life
 
 HUGE = (1 << 256) - 1
+LONGEST = {  # of the rows whose length varies: all that comes after the account
+    Kind.MARK: (HUGE,) * (3 + 7 * 16),
+    Kind.COMBO: (HUGE,) * (5 + 4 * 4),
+    Kind.SHEET: (HUGE, HUGE, 8, 7, *[HUGE] * (7 + 3 + 5 * 16)),
+    Kind.BID: (HUGE,) * (5 + 4 * 4),
+}
 
 
 @pytest.mark.parametrize(("is_gift", "code"), [(False, Code.OK), (True, Code.FLAGGED)])
@@ -49,15 +55,18 @@ def test_attack_01__equity_given_to_a_friend_at_the_edge_of_the_band__refused(is
 def test_attack_02__largest_words_everywhere__codes_and_no_failure(kind: Kind, by_message: bool) -> None:
     life = Life((1_000, 1_000))
     life.run()
-    items = {Kind.DEPOSIT: 4, Kind.ORDER: 9, Kind.TRADE: 6, Kind.CANCEL: 3, Kind.WITHDRAW: 4, Kind.MARK: 12}[kind]
+    layout = LAYOUTS[kind]
     root = life.state.get_root()
-    for flags in range(4):
+    for flags in range(layout.flags + 2):
         for account in (0, HUGE):
-            row = (kind | flags << 4, account, *[HUGE] * (items - 2))
+            row = (kind | flags << 4, account, *[HUGE] * (layout.items - 2)) if layout.items > 1 else (kind | flags << 4,)
+            if kind in LONGEST:
+                row = (*row[:2], *LONGEST[kind])
             if by_message:
                 life.scribe.send(VAULT_AUTHORITY if flags == 3 else get_address(life.scribe.keys[0]), [row], bytes(65))
             else:
                 life.scribe.add(row, bytes(65))
+                life.scribe.close_frame()
     assert Code.OK not in life.run()
     assert life.state.get_root() != root, "what no-ops cost is deducted (attack 14)"
     assert [life.get_account(i).cash for i in range(2)] == [1_000 * USD] * 2
@@ -243,7 +252,7 @@ def test_attack_13__at_expiry__trading_stops_and_the_slice_stands_still() -> Non
     scribe.mark(0, make_market(EXPIRY)._replace(slices=later))
     life.deal(1, 0, CALL, life.get_price(CALL), 10)
     assert life.run() == [Code.OK, Code.MARK_SHAPE, Code.OK, Code.OK, Code.OK, Code.SERIES]
-    assert life.state.markets[0].slices == (*last.slices, *later)
+    assert life.state.markets[0].slices == (last.slices[0]._replace(close=FORWARD), *later), "but for the price that it may settle at"
     assert life.get_account(0).positions == ((CALL, -10),)
 
 

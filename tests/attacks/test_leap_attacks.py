@@ -12,7 +12,7 @@ from protocol.types import Market, Slice
 from sim.baits import EXPIRY, FORWARD, START, USD
 from tests.attacks.life import Life
 
-WORDS = replace(DEVNET, account_depth=10)
+WORDS = replace(DEVNET, account_depth=10, pool_slots=8)
 TRADERS = 600
 BUSY = (0, 1, 255, 256, 257, 511, 512, 598, 599)  # at the borders of words, and the last one opened
 MARKS = 70  # more than the 64 after which the scan's book forgets what nobody holds
