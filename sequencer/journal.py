@@ -133,4 +133,4 @@ def _load_market(fields: Any) -> Market:
 
 def _load_page(fields: Any) -> Page:
     *head, quotes = fields
-    return Page(*head, tuple(TwoWay(*quote) for quote in quotes))
+    return Page(*head)._replace(quotes=tuple(TwoWay(*quote) for quote in quotes))

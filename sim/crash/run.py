@@ -75,13 +75,16 @@ class Report:
 class Crash:
     """One exchange, many accounts, one path of marks."""
 
-    def __init__(self, name: str, accounts: int, seed: int, params: Params = MAINNET) -> None:
+    def __init__(self, name: str, accounts: int, seed: int, params: Params = MAINNET, entry: int = ENTRY) -> None:
+        """`entry` is what each provider puts into the pool, in 1e-6 USD."""
         self.rng = random.Random(seed)
         self.cash = make_cash(self.rng, accounts)
         self.params = replace(params, pool_delay_s=0)  # the providers are in from the start
         self.scribe = Scribe(self.params, 0, traders=accounts)
         self.leap = Leap(State(self.params), self.scribe.rules)
         self.report = Report(name, accounts)
+        self._entry = entry
+        self._traded: set[int] = set()  # underlyings
         self._auctioned: set[tuple[int, int]] = set()
 
     @property
@@ -91,13 +94,14 @@ class Crash:
 
     def run(self, path: Iterable[Instant]) -> Report:
         """To the end of the path."""
-        for at, instant in enumerate(path):
+        for instant in path:
             self.scribe.clock = instant.time
-            if at == 0:
-                self._open(instant)
+            if not self._traded:
+                self._open()
             for of, market in instant.markets.items():
                 self._mark(of, market)
-                if self.report.marks <= 2 and self.state.markets[of].slices and at == 0:
+                if of not in self._traded:
+                    self._traded.add(of)
                     self._trade(of)
             self._bid()
         return self._finish()
@@ -113,13 +117,13 @@ class Crash:
                 self.report.refused[code.name] = self.report.refused.get(code.name, 0) + 1
         return codes
 
-    def _open(self, instant: Instant) -> None:
+    def _open(self) -> None:
         """Everybody deposits; the providers ask to enter the pool."""
         for trader, amount in enumerate(self.cash):
             self.scribe.deposit(trader, amount)
         self._say()
         for provider in range(MAKERS + BIDDERS, MAKERS + BIDDERS + PROVIDERS):
-            self.scribe.pool(provider, ENTRY)
+            self.scribe.pool(provider, self._entry)
         self._say()
 
     def _trade(self, of: int) -> None:

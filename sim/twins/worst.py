@@ -17,6 +17,7 @@ from protocol.operations import (
     build_mark,
     build_order,
     build_pool,
+    build_settle,
     build_sheet,
     build_trade,
     build_withdraw,
@@ -31,14 +32,17 @@ from protocol.signing import (
     compute_mark_digest,
     compute_order_digest,
     compute_pool_digest,
+    compute_settle_digest,
     compute_withdraw_digest,
 )
 from protocol.state import State, get_word_index
 from protocol.steps import combo, sheet
 from protocol.sweeps.settle import LISTING_SHIFT
 from protocol.types import (
+    LOTS_PER_UNIT,
     MAX_ACCOUNT_LOTS,
     MAX_CASH,
+    MAX_FORWARD,
     MAX_LOTS,
     MAX_PAGES,
     MAX_POSITIONS,
@@ -239,6 +243,19 @@ def make_worst_mark(rules: Rules) -> Start:
     return Start(header, state, pre, rules)
 
 
+def make_worst_settle(rules: Rules) -> Start:
+    """The last of sixteen slices, signed as the worst mark is."""
+    world = make_full_world(rules)
+    state, p = world.state, rules.params
+    items = build_settle(1, EXPIRIES[-1], MAX_FORWARD - MAX_FORWARD % LOTS_PER_UNIT)
+    state.put_globals(state.globals._replace(clock=EXPIRIES[-1]))
+    digest = compute_settle_digest(rules.domain, *items[1:])
+    number = LAST - 32 - p.quorum + 2
+    signatures = [sign(key, digest) for key in get_keys()[-p.quorum :]]
+    header, pre = load_items(make_header(Dice(1), Phase.SETTLE, signature=number), items, fill_source(signatures, number))
+    return Start(header, state, pre, rules)
+
+
 def make_worst_scan(rules: Rules, mode: Mode, phase: Phase = Phase.SCAN) -> Start:
     """128 positions of the last account of a word: it is ripe, some of it settles, or it has a part of every line."""
     is_adl = mode in (Mode.ADL_TALLY, Mode.ADL_CUT)
@@ -301,6 +318,7 @@ def make_all_worst(rules: Rules) -> list[Start]:
         make_worst_terms(rules),
         *(make_worst_trade(rules, phase, at) for phase in (Phase.MAKER, Phase.TAKER, Phase.COMMIT) for at in (0, 1)),
         make_worst_mark(rules),
+        make_worst_settle(rules),
         *(make_worst_auction(rules, phase) for phase in (Phase.BID, Phase.TARGET, Phase.AWARD)),
         *(make_worst_scan(rules, mode) for mode in Mode),
         *(make_worst_scan(rules, Mode.FLAG, phase) for phase in (Phase.TAKEOVER, Phase.DELEVERAGE)),
