@@ -4,8 +4,8 @@
     python -m sim.vectors withdraw      of one kind only
 
 The cases are those of the random twins, in the smallest trees. For each way in which a step can end (its code, the step that follows,
-the mode of a scan) the smallest of the first few is taken, without what its step does not touch. The table in docs/protocol/vectors.md
-says which codes there must be: exit code 1 if one was not found.
+the mode of a scan, what it read) the smallest of the first few is taken, without what its step does not touch. The table in
+docs/protocol/vectors.md says which codes there must be: exit code 1 if one was not found.
 """
 
 import argparse
@@ -35,22 +35,27 @@ FOLDER = ROOT / "tests" / "vectors"
 TABLE = re.compile(r"^\| ([A-Z_ ]+) \| ([A-Z_, ]+) \|$", re.MULTILINE)
 RULES = ALL_RULES[0]
 FIRST = 20  # cases of one ending, of which the smallest is taken
-FEWEST, MOST = 150, 6_000  # cases tried of a kind: until all its codes were there
+FEWEST, MOST = 400, 6_000  # cases tried of a kind: until all its codes were there
 COMMON = ("phase", "params", "domain", "oracles")  # of a case: in the rules' file, or in the vector's name
 EMPTY: tuple[object, ...] = (None, "0x", [])  # what a vector leaves out
 SWEEP_FIELDS = 15
 Vector = dict[str, Any]
 
 
-def strip(start: Start) -> Start:
-    """The same case without accounts, order slots, words and markets that its step does not touch: its trees become other ones."""
-    recorder = Recorder(start.state.copy())
+def find_touches(start: Start) -> list[tuple[str, int, int]]:
+    """Kind, index and slot of all that the step reads, in order."""
+    recorder = Recorder(start.state)
     MODULES[Phase(start.header.phase)].step(start.header, recorder, start.pre.copy(), start.rules)
-    touches, whole = set(recorder.touches), start.state
+    return recorder.touches
+
+
+def strip(start: Start, touches: list[tuple[str, int, int]]) -> Start:
+    """The same case without accounts, order slots, words and markets that its step does not touch: its trees become other ones."""
+    whole = start.state
     state = State(start.rules.params)
     state.put_globals(whole.globals)
     state.put_markets(whole.markets if ("markets", 0, 0) in touches else (Market(), Market()))
-    for kind, index, slot in sorted(touches):
+    for kind, index, slot in touches:
         if kind == "account" and index in whole.accounts:
             state.put_account(index, whole.accounts[index])
         elif kind == "word" and index in whole.words:
@@ -113,7 +118,8 @@ def get_ending(start: Start, witness: Witness) -> str:
 
 def encode_vector(at: int, start: Start) -> Vector:
     """`at` is the number of the case among its kind's. `start` is left as it is."""
-    start = strip(start)
+    touches = find_touches(start)
+    start = strip(start, touches)
     case = encode_case(start)
     witness = prove_step(start.header, start.state.copy(), start.pre.copy(), start.rules)
     types = get_argument_types(Phase(start.header.phase))
@@ -123,6 +129,7 @@ def encode_vector(at: int, start: Start) -> Vector:
         del body["sweep"]
     return {
         "name": get_ending(start, witness),
+        "touches": [kind for kind, _, _ in touches],
         "case": at,
         **body,
         "arguments": [shorten(parse(kind), value) for kind, value in zip(types[1:], arguments, strict=True)],
@@ -138,7 +145,7 @@ def make_vector(kind: str, at: int) -> Vector:
 
 def make_vectors(kind: str) -> tuple[list[Vector], set[str]]:
     """By name; and the endings of the table that no case came to."""
-    found: dict[str, list[Vector]] = {}
+    found: dict[tuple[str, ...], list[Vector]] = {}
     missing = {f"{step} {code}" for step, codes in read_table().items() if get_step_name(Phase[step.split()[0]]) == kind for code in codes}
     for at in range(MOST):
         if at >= FEWEST and not missing:
@@ -146,8 +153,8 @@ def make_vectors(kind: str) -> tuple[list[Vector], set[str]]:
         vector = make_vector(kind, at)
         name: str = vector["name"]
         missing.discard(name.split(" to ", maxsplit=1)[0])
-        found.setdefault(name, []).append(vector)
-    return [min(found[name][:FIRST], key=lambda vector: len(encode_line(vector))) for name in sorted(found)], missing
+        found.setdefault((name, *vector["touches"]), []).append(vector)
+    return [min(same[:FIRST], key=lambda vector: len(encode_line(vector))) for _, same in sorted(found.items())], missing
 
 
 def encode_line(vector: Vector) -> str:
