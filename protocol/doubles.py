@@ -16,12 +16,46 @@ Doubles = NDArray[np.float64]
 EXACT = 1 << 53  # integers up to here are doubles
 MANTISSA_BITS = 52  # of a double, below its exponent
 EXPONENT_BIAS = 1023
+SIGN_SHIFT = 63  # makes -1 of a negative integer, else 0
 BLOCK = 10_240  # rows gathered at a time: 1.6 MB, inside the second-level cache
 
 
 def compute_exponents(x: Ints) -> Ints:
     """floor(log2(x)) for 0 < x <= 2**53: the exponent field of the double that x is."""
     return (x.astype(np.float64).view(np.int64) >> MANTISSA_BITS) - EXPONENT_BIAS
+
+
+def compute_quotients(a: Ints, b: Ints) -> Ints:
+    """floor(a 2**38 / b) for 0 <= a < 2**53 and 0 < b < 2**53, the quotient below 2**53.
+
+    One rounding only, and it never passes an integer, which is a double itself: so the estimate is right or one too large.
+    """
+    estimate = np.divide(a, b)
+    estimate *= ONE
+    quotient = estimate.astype(np.int64)
+    quotient += ((a << Q) - quotient * b) >> SIGN_SHIFT
+    return quotient
+
+
+def compute_polynomials(coefficients: tuple[int, ...], x: Ints) -> tuple[Ints, NDArray[np.intp]]:
+    """Horner's rule in Q38, every product rounded down, for |x| <= 1.0 and values below 2**53; and the rows that may be wrong.
+
+    A product is rounded once, and never past an integer: only where the rounded one is an integer, other than that of x = 0, its floor
+    may be one too large.
+    """
+    y = np.divide(x, ONE)
+    value = np.multiply(y, coefficients[-1])
+    floor = np.empty_like(y)
+    is_integer, is_doubtful = np.zeros((2, *x.shape), dtype=np.bool_)
+    for coefficient in coefficients[-2:0:-1]:
+        np.floor(value, out=floor)
+        is_doubtful |= np.equal(value, floor, out=is_integer)
+        np.add(floor, coefficient, out=value)
+        value *= y
+    np.floor(value, out=floor)
+    is_doubtful |= np.equal(value, floor, out=is_integer)
+    floor += coefficients[0]
+    return floor.astype(np.int64), np.flatnonzero(is_doubtful & (x != 0))
 
 
 def compute_hypotenuses(a: Ints, b: Ints) -> Ints:

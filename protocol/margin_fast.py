@@ -6,6 +6,7 @@ positions of many accounts as padded arrays that follow every change. Sums stay 
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -25,8 +26,17 @@ from protocol.margin import (
     get_slice,
 )
 from protocol.pricing import MAX_PRICE, MAX_V
-from protocol.pricing_fast import compute_ln_ratios, compute_time_values
-from protocol.series import UNDERLYING_SHIFT, Series, decode_series
+from protocol.pricing_fast import (
+    GreekArrays,
+    Points,
+    compute_greeks,
+    compute_limits,
+    compute_ln_ratios,
+    compute_normals,
+    compute_time_values,
+    make_points,
+)
+from protocol.series import EXPIRY_BITS, STRIKE_BITS, UNDERLYING_SHIFT
 from protocol.svi import Surface, compute_surface
 from protocol.svi_fast import compute_surfaces_v
 from protocol.types import LOTS_PER_UNIT, MAX_ACCOUNT_LOTS, MAX_LOTS, MAX_POSITIONS, Market, Position
@@ -39,45 +49,71 @@ MINIMUM = SCENARIOS + 1
 WIDTH = SCENARIOS + 4
 CAPACITIES = (2, 4, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96, MAX_POSITIONS)  # of padded rows of positions
 EMPTY_SURFACE = Surface(1, 0, 0, 0, 0, 0)
-PRICED = (
-    [MOVES.index(0)] + [i for i in range(len(MOVES)) for _ in range(2)] + [len(MOVES), len(MOVES) + 1]
-)  # forward of each of the 17 prices
+MOVED = np.array([*MOVES, *EXTREMES], dtype=np.int64)[:, None] + BASIS_POINTS
+UNMOVED = MOVES.index(0)
+# Of each of the 17 prices, the mark's first: the row of its forward among MOVED, and of its v among v, up and down.
+PRICED = np.array([UNMOVED, *(i for i in range(len(MOVES)) for _ in range(2)), len(MOVES), len(MOVES) + 1])
+SHIFTED = np.array([0, *([1, 2] * len(MOVES)), 0, 0])
+WORD = 8  # bytes
+MAX_STRIKES = (1 << STRIKE_BITS) - 1
 
 
-def compute_values(terms: Sequence[Series], surfaces: Sequence[Surface], which: NDArray[np.intp]) -> tuple[Ints, Ints]:
-    """Table rows of a long and of a short lot, (n, WIDTH) each; zero where the market does not carry the series.
+class Terms(NamedTuple):
+    """What is in a list of series. A call and a put of one strike and expiry share a *point*, and all that is computed of it."""
 
-    `which` of `surfaces` each series has; 0 is that of a missing slice.
-    """
-    n = len(terms)
-    strike = np.minimum(np.maximum(np.array([item.strike for item in terms], dtype=np.int64), 1), MAX_PRICE)
-    is_call = np.array([item.is_call for item in terms], dtype=np.bool_)
+    rows: dict[int, int]  # place of each series
+    point: NDArray[np.intp]  # of each series
+    is_call: Bools
+    strike: Ints  # of each point, as the next; within [1, MAX_PRICE]
+    which: NDArray[np.intp]  # of the slices
+    underlyings: list[int]  # of each slice, as the next
+    expiries: Ints
+
+
+@lru_cache(maxsize=8)
+def decode_terms(series: tuple[int, ...]) -> Terms:
+    """Series as `encode_series` makes them. Memoized: from mark to mark the list is mostly the same."""
+    raw = b"".join([item.to_bytes(2 * WORD, "little") for item in series])
+    low, high = np.frombuffer(raw, dtype="<i8").reshape(-1, 2).T
+    after_strike = low >> STRIKE_BITS + 1 & (1 << 8 * WORD - STRIKE_BITS - 1) - 1
+    slices, which = np.unique(high << 8 * WORD - STRIKE_BITS - 1 | after_strike, return_inverse=True)
+    points, point = np.unique(which << STRIKE_BITS | low >> 1 & MAX_STRIKES, return_inverse=True)
+    strike = np.minimum(np.maximum(points & MAX_STRIKES, 1), MAX_PRICE)
+    rows = dict(zip(series, range(len(series)), strict=True))
+    is_call = (low & 1).astype(np.bool_)
+    underlyings, expiries = (slices >> EXPIRY_BITS).tolist(), slices & (1 << EXPIRY_BITS) - 1
+    return Terms(rows, point, is_call, strike, points >> STRIKE_BITS, underlyings, expiries)
+
+
+def compute_values(terms: Terms, markets: Sequence[Market]) -> tuple[Ints, Points]:
+    """Table rows, a long and a short lot of each series, (2n, WIDTH), zero where the market does not carry it; and the marks' points."""
+    _, point, is_call, strike, which, underlyings, expiries = terms
+    slices = [get_slice(markets[of], at) if of < len(markets) else None for of, at in zip(underlyings, expiries.tolist(), strict=True)]
+    surfaces = [compute_surface(item) if item is not None else EMPTY_SURFACE for item in slices]
     forward = np.array([item.forward for item in surfaces], dtype=np.int64)[which]
-    v = compute_surfaces_v(surfaces, which, strike)
-    # COMPUTE 9 moved forwards, and 17 prices of them
-    moves = np.array([*MOVES, *EXTREMES], dtype=np.int64)[:, None] + BASIS_POINTS
-    moved = np.maximum(div_down(forward * moves, BASIS_POINTS), 1)
-    strikes = np.broadcast_to(strike, moved.shape)
-    lo = np.minimum(moved, strikes)
-    x = compute_ln_ratios(np.maximum(moved, strikes), lo)
-    intrinsic = np.maximum(np.where(is_call, moved - strikes, strikes - moved), 0)
-    up, down = np.minimum(v + (v >> 1), MAX_V), v >> 1
-    all_v = np.stack([v, *([up, down] * len(MOVES)), v, v])
-    price = intrinsic[PRICED] + compute_time_values(lo[PRICED], x[PRICED], all_v)
-    lot = div_down(price, LOTS_PER_UNIT)
+    # COMPUTE 9 moved forwards, 17 time values of each point, 17 prices of each series
+    moved = np.maximum(div_down(forward * MOVED, BASIS_POINTS), 1)
+    lo = np.minimum(moved, strike)
+    x = compute_ln_ratios(np.maximum(moved, strike), lo)
+    v = compute_surfaces_v(surfaces, which, strike, x[UNMOVED])
+    shifted = np.stack([v, np.minimum(v + (v >> 1), MAX_V), v >> 1])
+    normals = compute_normals(x[PRICED].ravel(), shifted[SHIFTED].ravel(), compute_limits(shifted)[SHIFTED].ravel())
+    time_value = compute_time_values(lo[PRICED].ravel(), normals).reshape(len(PRICED), -1)
+    sides = np.maximum(np.stack([strike - moved, moved - strike]), 0)  # of puts and of calls
+    prices = (sides[:, PRICED] + time_value).transpose(0, 2, 1)[is_call.astype(np.intp), point]
     # WRITE
-    long = np.zeros((n, WIDTH), dtype=np.int64)
+    lot = div_down(prices, LOTS_PER_UNIT)
     last = 2 * len(MOVES)
-    long[:, :last] = (lot[1 : last + 1] - lot[0]).T
-    counted = div_down(lot * EXTREME_PERCENT, 100)
-    long[:, last:SCENARIOS] = (counted[last + 1 :] - counted[0]).T
-    long[:, MARK] = lot[0]
-    short = long.copy()
-    short[:, MARK] = div_up(price[0], LOTS_PER_UNIT)
-    short[:, MINIMUM] = -div_up(forward, SHORT_LOTS_PER_FORWARD)
-    long[which == 0] = 0
-    short[which == 0] = 0
-    return long, short
+    values = np.zeros((len(point), 2, WIDTH), dtype=np.int64)
+    values[:, 0, :last] = lot[:, 1 : last + 1] - lot[:, :1]
+    counted = div_down(lot[:, [0, last + 1, last + 2]] * EXTREME_PERCENT, 100)
+    values[:, 0, last:SCENARIOS] = counted[:, 1:] - counted[:, :1]
+    values[:, 0, MARK] = lot[:, 0]
+    values[:, 1] = values[:, 0]
+    values[:, 1, MARK] = div_up(prices[:, 0], LOTS_PER_UNIT)
+    values[:, 1, MINIMUM] = -div_up(forward, SHORT_LOTS_PER_FORWARD)[point]
+    values[np.array([item is None for item in slices], dtype=np.bool_)[which[point]]] = 0
+    return values.reshape(-1, WIDTH), make_points(forward, strike, v, normals)
 
 
 class RiskTable:
@@ -89,23 +125,32 @@ class RiskTable:
         self.series: list[int] = []
         self.rows: dict[int, int] = {}
         self.values = np.zeros((0, WIDTH), dtype=np.int64)
+        self._points: list[tuple[Points, Terms]] = []  # as the table was extended
         self.extend(series)
 
     def extend(self, series: Sequence[int]) -> None:
         """Appends series that the table does not have, without duplicates."""
-        terms = [decode_series(item) for item in series]
-        surfaces, which = _get_surfaces(terms, self.markets)
-        values = np.stack(compute_values(terms, surfaces, which), axis=1).reshape(-1, WIDTH)
-        self.rows.update((item, len(self.series) + i) for i, item in enumerate(series))
+        terms = decode_terms(tuple(series))
+        values, points = compute_values(terms, self.markets)
+        self.rows.update(terms.rows if not self.rows else {item: len(self.series) + row for item, row in terms.rows.items()})
         self.series.extend(series)
         self.values = np.concatenate([self.values, values])
         self.doubles = to_doubles(self.values)
         self.largest = int(np.abs(self.values).max(initial=0))
+        self._points.append((points, terms))
 
     @property
     def changes(self) -> Ints:
         """(n, 16): of the value of a long lot, by scenario."""
         return self.values[0::2, :SCENARIOS]
+
+    def compute_greeks(self, now: int) -> GreekArrays:
+        """Of each series, a unit, in the order of `series`; where the market does not carry it, of a forward of 1 without volatility."""
+        parts = [
+            np.stack(compute_greeks(points, np.maximum(terms.expiries - now, 0), terms.which))[:, terms.point]
+            for points, terms in self._points
+        ]
+        return GreekArrays(*np.concatenate(parts, axis=1))
 
     @property
     def marks(self) -> tuple[Ints, Ints]:
@@ -133,23 +178,6 @@ class RiskTable:
             has_short = has_short or bool(lots.min() < 0)
             start = end
         return Margin(equity, maintenance, compute_initial(maintenance, has_short), has_short, cash)
-
-
-def _get_surfaces(terms: Sequence[Series], markets: Sequence[Market]) -> tuple[list[Surface], NDArray[np.intp]]:
-    """The surfaces of the series' slices, each converted once, and which one each series has; 0 is that of a missing slice."""
-    surfaces = [EMPTY_SURFACE]
-    known: dict[tuple[int, int], int] = {}
-    which = []
-    for underlying, expiry, _, _ in terms:
-        place = known.get((underlying, expiry))
-        if place is None:
-            item = get_slice(markets[underlying], expiry) if underlying < len(markets) else None
-            place = len(surfaces) if item is not None else 0
-            known[underlying, expiry] = place
-            if item is not None:
-                surfaces.append(compute_surface(item))
-        which.append(place)
-    return surfaces, np.array(which, dtype=np.intp)
 
 
 class Margins(NamedTuple):

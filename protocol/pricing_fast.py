@@ -1,6 +1,6 @@
 """`pricing` over arrays of int64, bit for bit; same names, plural.
 
-A product of two Q38 numbers may have 80 bits and a numerator 81, so `mul` splits one factor at bit 19 and `div` divides twice;
+A product of two Q38 numbers may have 80 bits and a numerator 81, so `mul` splits one factor at bit 19 and `div` estimates in doubles;
 `tests/pricing/test_bounds.py` shows that no intermediate passes 63 bits within the kernel's bounds. numpy wraps silently: callers
 stay within those bounds.
 """
@@ -8,8 +8,11 @@ stay within those bounds.
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from protocol import doubles
 from protocol.doubles import Ints, compute_exponents
+from protocol.doubles import compute_quotients as div
 from protocol.fixed_point import ONE, Q, div_down
 from protocol.pricing import (
     ATANH,
@@ -22,12 +25,16 @@ from protocol.pricing import (
     MAX_RATIO_BITS,
     MILLS,
     MIN_GAMMA_V,
+    compute_polynomial,
     compute_sqrt_years,
 )
 
 HALF = Q >> 1
 LOW = (1 << HALF) - 1
-LN_RATIO_LIMIT_V = 12
+EIGHT = np.array([8 << Q])
+BLOCK = 8_192  # rows priced at a time: their arrays stay in the second-level cache, and below the size that is mapped anew each time
+
+Bools = NDArray[np.bool_]
 
 
 class GreekArrays(NamedTuple):
@@ -41,20 +48,38 @@ class GreekArrays(NamedTuple):
     theta: Ints
 
 
-def mul(a: Ints, b: Ints) -> Ints:
+class Points(NamedTuple):
+    """What the prices and the Greeks of options are made of, one array a field; the last three are those of `pricing.compute_normals`."""
+
+    forward: Ints
+    strike: Ints
+    v: Ints
+    n1: Ints
+    n2: Ints
+    e: Ints
+
+
+class Normals(NamedTuple):
+    """`pricing.compute_normals` of the rows that have time value, ascending; of all others it is zeros."""
+
+    live: NDArray[np.intp]
+    n1: Ints
+    n2: Ints
+    e: Ints
+
+
+def mul(a: Ints, b: Ints | int) -> Ints:
     """floor(a b / 2**38); |a b| < 2**82 and a (b >> 19) within int64."""
-    low = b & LOW
-    low *= a
+    low = a * (b & LOW)
     low >>= HALF
-    high = b >> HALF
-    high *= a
+    high = a * (b >> HALF)
     high += low
     high >>= HALF
     return high
 
 
-def div(a: Ints, b: Ints) -> Ints:
-    """floor(a 2**38 / b) by long division in two steps of 19 bits; 0 <= a < 2**43, 0 < b < 2**44."""
+def div_wide(a: Ints, b: Ints) -> Ints:
+    """`div` by long division in two steps of 19 bits, for quotients from 2**53 up; 0 <= a < 2**43, 0 < b < 2**44."""
     shifted = a << HALF
     quotient = div_down(shifted, b)
     shifted -= quotient * b
@@ -65,18 +90,11 @@ def div(a: Ints, b: Ints) -> Ints:
 
 
 def compute_polynomials(coefficients: tuple[int, ...], x: Ints) -> Ints:
-    """`compute_polynomial`, in place on two buffers."""
-    high, low = x >> HALF, x & LOW
-    value = np.full_like(x, coefficients[-1])
-    part = np.empty_like(x)
-    for coefficient in coefficients[-2::-1]:
-        np.multiply(value, low, out=part)
-        part >>= HALF
-        value *= high
-        value += part
-        value >>= HALF
-        value += coefficient
-    return value
+    """`compute_polynomial` for |x| <= 1.0; the reference decides where doubles leave a doubt, which is a row in thousands."""
+    values, doubtful = doubles.compute_polynomials(coefficients, x)
+    for i in doubtful.tolist():
+        values.flat[i] = compute_polynomial(coefficients, int(x.flat[i]))
+    return values
 
 
 def compute_ln_ratios(hi: Ints, lo: Ints) -> Ints:
@@ -85,69 +103,100 @@ def compute_ln_ratios(hi: Ints, lo: Ints) -> Ints:
     exponent = compute_exponents(ratio) - Q
     mantissa = ratio >> exponent
     t = div(mantissa - ONE, mantissa + ONE)
-    return mul(compute_polynomials(ATANH, mul(t, t)), t) + exponent * LN2
+    exponent *= LN2
+    exponent += mul(compute_polynomials(ATANH, mul(t, t)), t)
+    return exponent
 
 
 def compute_exp_negatives(y: Ints) -> Ints:
     """`compute_exp_negative`; shifts of 63 and more are the same zero."""
-    w = mul(y, np.full_like(y, LOG2E))
+    w = mul(y, LOG2E)
     value = compute_polynomials(EXP2, w & (ONE - 1))
-    value >>= np.minimum(w >> Q, 63)
+    w >>= Q
+    value >>= np.minimum(w, 63, out=w)
     return value
 
 
 def compute_millses(x: Ints) -> Ints:
     """`compute_mills`."""
-    return compute_polynomials(MILLS, div(np.full_like(x, 8 << Q), x + (4 << Q)) - ONE)
+    u = div(EIGHT, x + (4 << Q))
+    u -= ONE
+    return compute_polynomials(MILLS, u)
 
 
-def compute_normals(x: Ints, v: Ints) -> tuple[Ints, Ints, Ints]:
-    """`compute_normals`; rows without time value are computed as x = 0, v = 1.0 and zeroed."""
-    is_live = (v > 0) & (x < LN_RATIO_LIMIT_V * v)
-    v = np.where(is_live, v, ONE)
-    z = div(np.where(is_live, x, 0), v)
+def compute_limits(v: Ints) -> Ints:
+    """`compute_normals` is not all zeros where x is below: d1 >= CUTOFF means x < (v / 2 - CUTOFF) v, and so v > 0 and x < 12 v.
+
+    x is at most ln 1024, which every v from 1.0 on lets pass; so 1.0 stands for a larger one, and the product stays inside int64.
+    """
+    v = np.minimum(v, ONE)
+    return -mul(CUTOFF - 1 - (v >> 1), v)
+
+
+def compute_normals(x: Ints, v: Ints, limits: Ints) -> Normals:
+    """`pricing.compute_normals` of flat arrays, by blocks; `limits` are those of v."""
+    live = np.flatnonzero(x < limits)
+    n1, n2, e = (np.empty(len(live), dtype=np.int64) for _ in range(3))
+    for start in range(0, len(live), BLOCK):
+        part = slice(start, start + BLOCK)
+        n1[part], n2[part], e[part] = _compute_normals(x.take(live[part]), v.take(live[part]))
+    return Normals(live, n1, n2, e)
+
+
+def _compute_normals(x: Ints, v: Ints) -> tuple[Ints, Ints, Ints]:
+    z = div(x, v)
     half = v >> 1
     d1 = half - z
-    is_live &= d1 >= CUTOFF
-    np.maximum(d1, CUTOFF, out=d1)
     e = compute_exp_negatives(mul(d1, d1) >> 1)
-    n1 = mul(e, compute_millses(np.abs(d1)))
-    n1 = np.where(d1 >= 0, ONE - n1, n1)
-    n2 = mul(e, compute_millses(z + half))
-    return n1 * is_live, n2 * is_live, e * is_live
+    tails = mul(compute_millses(np.concatenate([np.abs(d1), z + half])).reshape(2, -1), e)
+    return np.where(d1 >= 0, ONE - tails[0], tails[0]), tails[1], e
 
 
-def compute_time_values(lo: Ints, x: Ints, v: Ints) -> Ints:
-    """Of the out-of-the-money option, for x = ln(hi / lo)."""
-    n1, n2, _ = compute_normals(x, v)
-    n1 -= n2
-    np.maximum(n1, 0, out=n1)
-    return mul(lo, n1)
+def compute_time_values(lo: Ints, normals: Normals) -> Ints:
+    """Of out-of-the-money options."""
+    values = np.zeros_like(lo)
+    difference = normals.n1 - normals.n2
+    values[normals.live] = mul(lo.take(normals.live), np.maximum(difference, 0, out=difference))
+    return values
 
 
-def compute_prices(forward: Ints, strike: Ints, v: Ints) -> tuple[Ints, Ints]:
-    """Calls and puts in 1e-6 USD a unit; bounds as in `compute_price`."""
-    lo, hi = np.minimum(forward, strike), np.maximum(forward, strike)
-    time_value = compute_time_values(lo, compute_ln_ratios(hi, lo), v)
+def compute_points(forward: Ints, strike: Ints, v: Ints) -> Points:
+    """Bounds as in `compute_price`."""
+    x = compute_ln_ratios(np.maximum(forward, strike), np.minimum(forward, strike))
+    return make_points(forward, strike, v, compute_normals(x, v, compute_limits(v)))
+
+
+def make_points(forward: Ints, strike: Ints, v: Ints, normals: Normals) -> Points:
+    """From the normals of these and perhaps of more rows after them."""
+    count = np.searchsorted(normals.live, len(v))
+    live = normals.live[:count]
+    filled = np.zeros((3, len(v)), dtype=np.int64)
+    for row, values in zip(filled, normals[1:], strict=True):
+        row[live] = values[:count]
+    return Points(forward, strike, v, *filled)
+
+
+def compute_prices(points: Points) -> tuple[Ints, Ints]:
+    """Calls and puts in 1e-6 USD a unit."""
+    forward, strike, _, n1, n2, _ = points
+    time_value = mul(np.minimum(forward, strike), np.maximum(n1 - n2, 0))
     return np.maximum(forward - strike, 0) + time_value, np.maximum(strike - forward, 0) + time_value
 
 
-def compute_greeks(forward: Ints, strike: Ints, v: Ints, seconds: Ints) -> GreekArrays:
-    """`compute_greeks`, whose units and clamps hold; the root of the time is taken once for every different time."""
+def compute_greeks(points: Points, times: Ints, which: NDArray[np.intp]) -> GreekArrays:
+    """`compute_greeks`, whose units and clamps hold; each point has the time to expiry `times[which]` in seconds."""
+    forward, strike, v, n1, n2, e = points
     lo, hi = np.minimum(forward, strike), np.maximum(forward, strike)
-    n1, n2, e = compute_normals(compute_ln_ratios(hi, lo), v)
-    time_value = mul(lo, np.maximum(n1 - n2, 0))
     delta = np.where(forward < strike, n1, ONE - div(mul(lo, n2), hi))
     delta = np.where((forward == strike) & (v == 0), ONE >> 1, delta)
-    density = mul(lo, mul(e, np.full_like(e, INV_SQRT_2PI)))
-    times, inverse = np.unique(seconds, return_inverse=True)
-    roots = np.array([compute_sqrt_years(int(time)) for time in times], dtype=np.int64)[inverse]
+    density = mul(lo, mul(e, INV_SQRT_2PI))
+    roots = np.array([compute_sqrt_years(time) for time in times.tolist()], dtype=np.int64)[which]
+    seconds = times[which]
     decay = mul(density, v) * DAY_HALF_S
     return GreekArrays(
-        np.maximum(forward - strike, 0) + time_value,
-        np.maximum(strike - forward, 0) + time_value,
+        *compute_prices(points),
         delta,
-        div(div(density, forward), np.maximum(v, MIN_GAMMA_V)),
+        div_wide(div(density, forward), np.maximum(v, MIN_GAMMA_V)),
         mul(density, roots),
         -np.where(seconds > 0, div_down(decay, np.maximum(seconds, 1)), 0),
     )

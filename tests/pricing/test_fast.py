@@ -43,8 +43,9 @@ def draw_inputs(rng: random.Random, count: int) -> list[tuple[int, int, int, int
 def test_prices_and_greeks_in_bulk(seed: int) -> None:
     rows = draw_inputs(random.Random(seed), 6_000)
     forward, strike, v, seconds = np.array(rows, dtype=np.int64).T
-    call, put = pricing_fast.compute_prices(forward, strike, v)
-    greeks = np.stack(pricing_fast.compute_greeks(forward, strike, v, seconds)).T.tolist()
+    points = pricing_fast.compute_points(forward, strike, v)
+    call, put = pricing_fast.compute_prices(points)
+    greeks = np.stack(pricing_fast.compute_greeks(points, seconds, np.arange(len(rows)))).T.tolist()
     for row, one_call, one_put, one_greeks in zip(rows, call.tolist(), put.tolist(), greeks, strict=True):
         assert (one_call, one_put) == pricing.compute_price(*row[:3]), row
         assert tuple(one_greeks) == pricing.compute_greeks(*row), row
@@ -52,16 +53,30 @@ def test_prices_and_greeks_in_bulk(seed: int) -> None:
 
 @given(prices, prices, volatilities, st.integers(0, 1 << 40))
 def test_prices_and_greeks_one_by_one(forward: int, strike: int, v: int, seconds: int) -> None:
-    arrays = to_array(forward), to_array(strike), to_array(v)
-    assert tuple(int(item[0]) for item in pricing_fast.compute_prices(*arrays)) == pricing.compute_price(forward, strike, v)
-    greeks = pricing_fast.compute_greeks(*arrays, to_array(seconds))
+    points = pricing_fast.compute_points(to_array(forward), to_array(strike), to_array(v))
+    assert tuple(int(item[0]) for item in pricing_fast.compute_prices(points)) == pricing.compute_price(forward, strike, v)
+    greeks = pricing_fast.compute_greeks(points, to_array(seconds), np.zeros(1, dtype=np.intp))
     assert tuple(int(item[0]) for item in greeks) == pricing.compute_greeks(forward, strike, v, seconds)
 
 
 @given(st.integers(0, (1 << 43) - 1), st.integers(1, (1 << 44) - 1))
 def test_division(a: int, b: int) -> None:
     b = max(b, (a >> 24) + 1)  # the quotient is below 2**62
-    assert int(pricing_fast.div(to_array(a), to_array(b))[0]) == (a << 38) // b
+    assert int(pricing_fast.div_wide(to_array(a), to_array(b))[0]) == (a << 38) // b
+
+
+@given(st.integers(0, (1 << 53) - 1), st.integers(1, (1 << 53) - 1))
+def test_quotients(a: int, b: int) -> None:
+    b = max(b, (a >> 15) + 1)  # the quotient is below 2**53
+    assert int(doubles.compute_quotients(to_array(a), to_array(b))[0]) == (a << 38) // b
+
+
+@given(st.integers(1, (1 << 53) - 1), st.integers(1, (1 << 53) - 1), st.integers(-1, 1))
+def test_quotients_beside_integers(quotient: int, b: int, off: int) -> None:
+    """Where an estimate is most easily on the wrong side."""
+    a = (quotient * b >> 38) + off
+    if 0 <= a < 1 << 53 and a << 38 < b << 53:
+        assert int(doubles.compute_quotients(to_array(a), to_array(b))[0]) == (a << 38) // b
 
 
 @given(st.integers(-(1 << 42) + 1, (1 << 42) - 1), st.integers(-(1 << 42) + 1, (1 << 42) - 1))
@@ -93,7 +108,8 @@ def test_exponents(x: int) -> None:
 @given(st.integers(1, MAX_FORWARD), parameters, parameters, st.integers(-ONE, ONE), parameters, parameters, prices)
 def test_surfaces(forward: int, a: int, b: int, rho: int, m: int, sigma: int, strike: int) -> None:
     surface = Surface(forward, a, abs(b), rho, m, abs(sigma))
-    assert int(compute_surfaces_v([surface], np.zeros(1, dtype=np.intp), to_array(strike))[0]) == compute_surface_v(surface, strike)
+    x = pricing_fast.compute_ln_ratios(to_array(max(forward, strike)), to_array(min(forward, strike)))
+    assert int(compute_surfaces_v([surface], np.zeros(1, dtype=np.intp), to_array(strike), x)[0]) == compute_surface_v(surface, strike)
 
 
 @pytest.mark.parametrize("bits", [1, 8, 10, 11, 12, 14, 16, 20])

@@ -67,7 +67,7 @@ def draw_pool(rng: random.Random, markets: tuple[Market, ...], scenarios: Sequen
         rows[encode_series(underlying, item.expiry, strike, is_call)] = underlying, item, strike, is_call
     names = sorted(rows)
     table = np.array([(*rows[name][1], *rows[name][2:]) for name in names], dtype=np.float64).T
-    _, forward, a, b, rho, m, sigma, strike_, call = table
+    _, forward, a, b, rho, m, sigma, _, strike_, call = table
     k = np.log(strike_ / forward) - m / 1e9
     v = np.sqrt(a / 1e9 + b / 1e9 * (rho / 1e9 * k + np.sqrt(k * k + (sigma / 1e9) ** 2)))
     mark = price(forward, strike_, v, call > 0) / 100
