@@ -1,12 +1,13 @@
 """Values between the daemon and its worker: msgpack, with integers above 64 bits as an extension."""
 
+from dataclasses import asdict
 from typing import Any
 
 import msgpack
 
 from challenger.evidence import StepFacts, StepProof, Truth
 from protocol.codec.frames import Batch, Frame, Message
-from protocol.params import Params
+from protocol.params import Fees, Params
 from protocol.rules import Rules
 from protocol.types import Record
 
@@ -40,13 +41,13 @@ def _decode_big(code: int, data: bytes) -> int:
 
 def encode_rules(rules: Rules) -> tuple[Any, ...]:
     """The kernel stays at home: the worker has its own."""
-    fields = {name: getattr(rules.params, name) for name in Params.__dataclass_fields__}
-    return fields, rules.domain, rules.oracles
+    return asdict(rules.params), rules.domain, rules.oracles
 
 
 def decode_rules(value: Any) -> Rules:
     fields, domain, oracles = value
-    return Rules(Params(**fields), domain, tuple(oracles))
+    fees = tuple(Fees(**fee) for fee in fields["fees"])
+    return Rules(Params(**fields | {"fees": fees}), domain, tuple(oracles))
 
 
 def decode_batches(value: Any) -> tuple[Batch, ...]:
