@@ -12,6 +12,7 @@ from l1.contracts import (
     ClaimDied,
     Claimed,
     ClaimFinal,
+    ClaimPromoted,
     Descended,
     PositionReopened,
     Revealed,
@@ -26,6 +27,7 @@ from l1.shapes import Header, Malformed
 from protocol.duel import A, B, Duel, apply_descent, apply_reveal, flip, open_duel
 from protocol.keccak import ZERO, encode_word, keccak
 from protocol.params import Params
+from protocol.tournament import Bracket, Place, enter, get_place, get_start, leave, move_up
 from protocol.types import Record, compute_record_hash
 
 
@@ -48,6 +50,9 @@ class Claim:
     post_root: bytes
     history: bytes
     nodes: tuple[bytes, ...]
+    claimant: int
+    seed: int  # place in the order of entry
+    round: int  # of the tournament, that it stands in
     status: Status
 
 
@@ -58,9 +63,13 @@ class Position:
     id: bytes
     parent: bytes
     epoch: int
-    close: int
     claims: tuple[bytes, ...]
-    alive: tuple[bytes, ...]
+    bracket: Bracket
+
+    @property
+    def close(self) -> int:
+        """When entry ends."""
+        return self.bracket.close
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +106,23 @@ class Board:
         """The present generation's, if there is any claim in it."""
         return self.positions.get(self.current.get(parent, parent))
 
+    def get_place(self, claim: Claim) -> Place:
+        """The group that it stands in."""
+        return get_place(claim.round, claim.seed, self.params)
+
+    def get_start(self, claim: Claim) -> int:
+        """When its round begins."""
+        return get_start(self.positions[claim.position].close, claim.round, self.params)
+
     def get_duel(self, a: bytes, b: bytes) -> Duel:
-        """Seen from `a`; both are of one position."""
+        """Seen from `a`; both are of one group."""
         low, high = min(a, b), max(a, b)
-        duel = self.duels.get((low, high)) or open_duel(self.positions[self.claims[a].position].close)
+        duel = self.duels.get((low, high)) or open_duel(self.get_start(self.claims[a]))
         return duel if a == low else flip(duel)
+
+    def get_owner(self, stake_id: bytes) -> int:
+        """A stake belongs to whoever made the claim that it was paid with."""
+        return self.claims[stake_id].claimant
 
 
 def compute_genesis(root: bytes) -> bytes:
@@ -112,7 +133,7 @@ def compute_genesis(root: bytes) -> bytes:
 def create_board(params: Params, genesis_root: bytes) -> Board:
     """Before any block."""
     genesis = compute_genesis(genesis_root)
-    claim = Claim(genesis, ZERO, ZERO, 0, genesis_root, ZERO, (), Status.FINAL)
+    claim = Claim(genesis, ZERO, ZERO, 0, genesis_root, ZERO, (), 0, 0, 0, Status.FINAL)
     return Board(params, genesis, Header(-1, ZERO, ZERO, 0, 0), {genesis: claim}, {}, {}, {}, {}, {}, {}, {})
 
 
@@ -171,8 +192,10 @@ class _Draft:
                 self._descend(event)
             case StepProven(leaf_before, leaf_after):
                 self.proven[leaf_before] = leaf_after
-            case ClaimDied(claim_id, position, _):
-                self._kill(position, (claim_id,))
+            case ClaimDied(claim_id, position):
+                self._kill(position, claim_id)
+            case ClaimPromoted(claim_id, position, round_):
+                self._promote(position, claim_id, round_)
             case PositionReopened(parent, generation):
                 self._reopen(parent, generation)
             case ClaimFinal(claim_id):
@@ -216,17 +239,34 @@ class _Draft:
         claim_id = keccak(event.position + encode_word(event.epoch) + event.post_root + event.history)
         if claim_id != event.claim_id or event.position != self.current.get(event.parent, event.parent) or len(event.nodes) != 16:
             raise Malformed("a claim that is not what its id says")
-        status = Status.PENDING
         position = self.positions.get(event.position)
         if position is None:
-            position = Position(event.position, parent.id, event.epoch, event.close, (), ())
-        self.positions[position.id] = replace(position, claims=(*position.claims, claim_id), alive=(*position.alive, claim_id))
-        self.claims[claim_id] = Claim(claim_id, parent.id, position.id, event.epoch, event.post_root, event.history, event.nodes, status)
+            position = Position(event.position, parent.id, event.epoch, (), Bracket(event.close))
+        bracket = enter(position.bracket, claim_id, self.board.params)
+        self.positions[position.id] = replace(position, claims=(*position.claims, claim_id), bracket=bracket)
+        self.claims[claim_id] = Claim(
+            id=claim_id,
+            parent=parent.id,
+            position=position.id,
+            epoch=event.epoch,
+            post_root=event.post_root,
+            history=event.history,
+            nodes=event.nodes,
+            claimant=event.claimant,
+            seed=position.bracket.count,
+            round=0,
+            status=Status.PENDING,
+        )
+        if event.stake_id not in self.claims:
+            raise Malformed("a claim on a stake that was never paid")
         self.tips[event.stake_id] = claim_id
 
     def _get_duel(self, low: bytes, high: bytes) -> Duel:
-        close = self.positions[self.claims[low].position].close
-        return self.duels.get((low, high)) or open_duel(close)
+        claim, other = self.claims[low], self.claims[high]
+        place, params = self.board.get_place(claim), self.board.params
+        if claim.position != other.position or place != self.board.get_place(other):
+            raise Malformed("a duel of two that are not of one group")
+        return self.duels.get((low, high)) or open_duel(get_start(self.positions[claim.position].close, claim.round, params))
 
     def _reveal(self, event: Revealed) -> None:
         low, high = min(event.mine, event.other), max(event.mine, event.other)
@@ -243,14 +283,22 @@ class _Draft:
         place = event.low, event.high
         self.duels[place] = apply_descent(duel, event.index, event.node_low, event.node_high, self.header.time, self.board.params)
 
-    def _kill(self, position_id: bytes, dead: Sequence[bytes]) -> None:
-        position = self.positions[position_id]
-        for claim_id in dead:
-            self.claims[claim_id] = replace(self.claims[claim_id], status=Status.DEAD)
-        self.positions[position_id] = replace(position, alive=tuple(item for item in position.alive if item not in dead))
+    def _kill(self, position_id: bytes, claim_id: bytes) -> None:
+        claim, position = self.claims[claim_id], self.positions[position_id]
+        bracket = leave(position.bracket, self.board.get_place(claim), claim_id)
+        self.positions[position_id] = replace(position, bracket=bracket)
+        self.claims[claim_id] = replace(claim, status=Status.DEAD)
+
+    def _promote(self, position_id: bytes, claim_id: bytes, round_: int) -> None:
+        claim, position = self.claims[claim_id], self.positions[position_id]
+        place = self.board.get_place(claim)
+        if round_ != claim.round + 1 or position.bracket.get_group(place) != (claim_id,):
+            raise Malformed("a claim moved up that was not alone in its group")
+        self.positions[position_id] = replace(position, bracket=move_up(position.bracket, place, claim_id, self.board.params))
+        self.claims[claim_id] = replace(claim, round=round_)
 
     def _reopen(self, parent: bytes, generation: int) -> None:
         """Whoever was left dies with the position, without an event."""
-        position_id = self.current.get(parent, parent)
-        self._kill(position_id, self.positions[position_id].alive)
+        for claim_id in self.positions[self.current.get(parent, parent)].claims:
+            self.claims[claim_id] = replace(self.claims[claim_id], status=Status.DEAD)
         self.current[parent] = keccak(parent + encode_word(generation))

@@ -2,7 +2,20 @@
 
 from typing import Any, NamedTuple
 
-from challenger.events import Action, AdvanceStake, Finalize, Move, PostClaim, Prove, Reopen, Timeout, WithdrawStake, WithdrawWork
+from challenger.events import (
+    Action,
+    AdvanceStake,
+    Descend,
+    Finalize,
+    PostClaim,
+    Promote,
+    Prove,
+    Reopen,
+    Reveal,
+    Timeout,
+    WithdrawStake,
+    WithdrawWork,
+)
 from protocol.keccak import ZERO
 
 # Generous: at least twice what the full height takes. A proof gets all that a transaction may have (EIP-7825).
@@ -29,13 +42,17 @@ def make_call(action: Action, stake_wei: int) -> Call:
             value = stake_wei if stake_from == ZERO else 0
             body = (parent, epoch, truth.post_root, truth.history, truth.nodes, truth.siblings, stake_from)
             return Call("claim", body, value, CLAIM_GAS)
-        case Move(mine, other, nodes_mine, nodes_other, next_nodes):
-            return Call("move", (mine, other, nodes_mine, nodes_other, next_nodes), 0, MOVE_GAS)
-        case Prove(mine, other, arguments, path):
+        case Reveal(mine, other, node_other, nodes):
+            return Call("reveal", (mine, other, node_other, nodes), 0, MOVE_GAS)
+        case Descend(mine, other, difference, next_nodes):
+            return Call("descend", (mine, other, tuple(difference), next_nodes), 0, MOVE_GAS)
+        case Prove(mine, other, leaf_mine, leaf_other, arguments, path):
             gas = PROVE_GAS if len(arguments) > LEAF_BYTES else MOVE_GAS
-            return Call("prove", (mine, other, arguments, path), 0, gas)
+            return Call("prove", (mine, other, leaf_mine, leaf_other, arguments, path), 0, gas)
         case Timeout(mine, other):
             return Call("timeout", (mine, other), 0, SHORT_GAS)
+        case Promote(claim_id):
+            return Call("promote", (claim_id,), 0, SHORT_GAS)
         case Reopen(parent):
             return Call("reopen", (parent,), 0, SHORT_GAS)
         case Finalize(claim_id):

@@ -6,12 +6,10 @@ from challenger.events import AdvanceStake, PostClaim
 from challenger.state import FAR, Challenger, Settings, Task
 from protocol.keccak import ZERO
 
-GROUP = 32  # claims of a position
-
 
 def find_stake(state: Challenger, board: Board, parent: bytes) -> bytes:
     """One of ours that sits on `parent`; zero if there is none."""
-    mine = (stake for stake, tip in board.tips.items() if tip == parent and state.owners.get(stake) == state.settings.me)
+    mine = (stake for stake, tip in board.tips.items() if tip == parent and board.get_owner(stake) == state.settings.me)
     return min(mine, default=ZERO)
 
 
@@ -22,7 +20,7 @@ def find_advance(state: Challenger, board: Board, links: tuple[Link, ...]) -> Ad
     leaves those alone that can be taken.
     """
     keeps, me = state.settings.keeps_stake, state.settings.me
-    tips = ((stake, tip) for stake, tip in board.tips.items() if state.owners.get(stake) == me)
+    tips = ((stake, tip) for stake, tip in board.tips.items() if board.get_owner(stake) == me)
     mine = {tip: stake for stake, tip in tips if keeps or not _is_final(board, tip)}
     live = [link for link in links if link.status in (Status.PENDING, Status.FINAL)]
     if not live or live[-1].claim_id in mine:
@@ -40,17 +38,11 @@ def plan_claims(state: Challenger, board: Board, links: tuple[Link, ...], now: i
     advance = find_advance(state, board, links)
     if advance is not None and (is_due or settings.keeps_stake):
         tasks.append(Task(f"advance:{advance.stake_id.hex()}:{advance.child.hex()}", FAR, advance))
-    if is_due and ((advance is None and _knows_owners(state, board, links)) or _is_late(settings, link, now)):
+    if is_due and (advance is None or _is_late(settings, link, now)):
         stake = find_stake(state, board, link.parent)
         deadline = link.position.close - 1 if link.position else FAR
         tasks.append(Task(f"claim:{link.claim_id.hex()}", deadline, PostClaim(link.parent, link.epoch, link.truth, stake)))
     return tasks
-
-
-def _knows_owners(state: Challenger, board: Board, links: tuple[Link, ...]) -> bool:
-    """Of the stakes on the path. Just after a start they are still being read, and one of ours among them must not be paid again."""
-    path = {link.parent for link in links} | {link.claim_id for link in links}
-    return all(stake in state.owners for stake, tip in board.tips.items() if tip in path)
 
 
 def _is_final(board: Board, claim_id: bytes) -> bool:
@@ -59,17 +51,15 @@ def _is_final(board: Board, claim_id: bytes) -> bool:
 
 
 def _is_late(settings: Settings, link: Link, now: int) -> bool:
-    """From half of the entry window or of the group on a new stake is paid: a claim in time is worth more."""
+    """From half of the entry window on a new stake is paid: a claim in time is worth more."""
     position = link.position
-    if position is None:
-        return False
-    return now >= position.close - max(settings.urgent_s, settings.params.entry_s >> 1) or len(position.claims) >= GROUP >> 1
+    return position is not None and now >= position.close - max(settings.urgent_s, settings.params.entry_s >> 1)
 
 
 def _is_time(settings: Settings, link: Link, now: int) -> bool:
     params, position = settings.params, link.position
     if position is None:
         return settings.claim_if_missing and now >= (link.epoch + 1) * params.epoch_s + settings.claim_delay_s
-    if now >= position.close or len(position.claims) >= GROUP:
+    if now >= position.close:
         return False
     return now >= position.close - settings.urgent_s or now >= position.close - params.entry_s + settings.claim_delay_s

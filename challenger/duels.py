@@ -2,20 +2,20 @@
 
 from challenger.board import Board, Claim, Status
 from challenger.epochs import Link
-from challenger.events import Move, Prove, Reopen, Timeout, TraceReveal, TraceStep
+from challenger.events import Descend, Promote, Prove, Reopen, Reveal, Timeout, TraceReveal, TraceStep
 from challenger.state import FAR, Challenger, Task
 from protocol.duel import (
     A,
     B,
     Duel,
     find_difference,
-    get_deadline,
     get_expiry,
     get_reveal_height,
     is_out,
     is_proof_due,
 )
 from protocol.history import REVEAL_HEIGHT
+from protocol.tournament import find_rising, is_stuck
 
 
 def plan_duels(state: Challenger, board: Board, links: tuple[Link, ...], now: int) -> list[Task]:
@@ -24,29 +24,33 @@ def plan_duels(state: Challenger, board: Board, links: tuple[Link, ...], now: in
     if state.settings.me is None:
         return tasks
     for link in links:
-        if link.status != Status.PENDING or link.position is None or not link.rivals:
+        if link.position is None:
             continue
-        deadline = get_deadline(link.position.close, board.params)
-        if now >= deadline:
+        bracket = link.position.bracket
+        if is_stuck(bracket, now, board.params):
             tasks.append(Task(f"reopen:{link.position.id.hex()}", FAR, Reopen(link.parent)))
+        if link.status != Status.PENDING:
             continue
-        for rival in link.rivals:
-            task = _plan_duel(state, board, link, board.claims[rival], now)
+        claim = board.claims[link.claim_id]
+        end = board.get_start(claim) + board.params.tournament_round_s
+        if find_rising(bracket, board.get_place(claim), now, board.params) == claim.id:
+            tasks.append(Task(f"promote:{claim.id.hex()}:{claim.round}", end - 1, Promote(claim.id)))
+        for rival in link.rivals if now < end else ():
+            task = _plan_duel(state, board, link, board.claims[rival], end, now)
             if task is not None:
                 tasks.append(task)
     return tasks
 
 
-def _plan_duel(state: Challenger, board: Board, link: Link, rival: Claim, now: int) -> Task | None:
-    """None: it is the rival's turn, or we are out of time."""
+def _plan_duel(state: Challenger, board: Board, link: Link, rival: Claim, end: int, now: int) -> Task | None:
+    """None: it is the rival's turn, or we are out of time. `end` is that of the round of the tournament."""
     params = board.params
     duel = board.get_duel(link.claim_id, rival.id)
     pair = f"{link.claim_id.hex()}:{rival.id.hex()}"
     if is_out(duel, A, now, params):
         return None
     if is_out(duel, B, now, params):
-        assert link.position is not None, "a duel has a position"
-        return Task(f"timeout:{pair}", get_deadline(link.position.close, params) - 1, Timeout(link.claim_id, rival.id))
+        return Task(f"timeout:{pair}", end - 1, Timeout(link.claim_id, rival.id))
     expiry = get_expiry(duel, A, params)
     if is_proof_due(duel, params):
         return _plan_proof(state, board, link, rival, duel, expiry)
@@ -57,15 +61,15 @@ def _plan_duel(state: Challenger, board: Board, link: Link, rival: Claim, now: i
     if isinstance(ours, TraceReveal):
         return Task(name, expiry, ours)
     if duel.revealed == 0:
-        return Task(name, expiry, Move(link.claim_id, rival.id, (), (), ours))
-    theirs = rival.nodes if duel.round == 0 else duel.nodes
+        return Task(name, expiry, Reveal(link.claim_id, rival.id, duel.node_b, ours))
+    difference = find_difference(ours, rival.nodes if duel.round == 0 else duel.nodes)
     following: tuple[bytes, ...] | TraceReveal = ()
     if duel.round + 1 < params.rounds:
-        index = (duel.index << REVEAL_HEIGHT) + find_difference(ours, theirs)
+        index = (duel.index << REVEAL_HEIGHT) + difference.place
         following = _get_reveal(state, link, duel, duel.round + 1, index)
     if isinstance(following, TraceReveal):
         return Task(name, expiry, following)
-    return Task(name, expiry, Move(link.claim_id, rival.id, ours, theirs, following))
+    return Task(name, expiry, Descend(link.claim_id, rival.id, difference, following))
 
 
 def _get_reveal(state: Challenger, link: Link, duel: Duel, number: int, index: int) -> tuple[bytes, ...] | TraceReveal:
@@ -83,4 +87,4 @@ def _plan_proof(state: Challenger, board: Board, link: Link, rival: Claim, duel:
         return Task(name, expiry, TraceStep(link.key, duel.index))
     known = duel.index != 0 and proof.leaf_before in board.proven
     arguments = proof.leaf_before if known else proof.arguments
-    return Task(name, expiry, Prove(link.claim_id, rival.id, arguments, proof.path))
+    return Task(name, expiry, Prove(link.claim_id, rival.id, duel.node_a, duel.node_b, arguments, proof.path))

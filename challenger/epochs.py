@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from challenger.board import Board, Position, Status
+from challenger.board import Board, Claim, Position, Status
 from challenger.events import TraceEpoch
 from challenger.evidence import Truth
 from protocol.keccak import encode_word, keccak
+from protocol.tournament import is_left_behind
 
 
 @dataclass(frozen=True)
@@ -20,11 +21,7 @@ class Link:
     claim_id: bytes
     position: Position | None
     status: Status | None  # of the right claim; None if it is not there
-
-    @property
-    def rivals(self) -> tuple[bytes, ...]:
-        """Wrong claims that live."""
-        return tuple(item for item in self.position.alive if item != self.claim_id) if self.position else ()
+    rivals: tuple[bytes, ...]  # wrong claims of its group; of the whole position, if it is not there
 
 
 def compute_claim_id(position: bytes, epoch: int, truth: Truth) -> bytes:
@@ -56,12 +53,26 @@ def compute_links(board: Board, truths: Mapping[bytes, Truth], now: int, base: B
         position_id = board.current.get(parent, parent)
         claim_id = compute_claim_id(position_id, number, truth)
         claim = board.claims.get(claim_id)
-        status = claim.status if claim else None
-        links.append(Link(number, epoch.key, truth, parent, claim_id, board.positions.get(position_id), status))
+        position = board.positions.get(position_id)
+        status = None if claim is None or position is None else _find_status(board, position, claim, now)
+        links.append(Link(number, epoch.key, truth, parent, claim_id, position, status, _find_rivals(board, position, claim)))
         if status is None or status == Status.DEAD:
             break
         parent = claim_id
     return tuple(links)
+
+
+def _find_status(board: Board, position: Position, claim: Claim, now: int) -> Status:
+    """Dead also if its round went by without it: no event says so."""
+    is_behind = claim.status == Status.PENDING and is_left_behind(position.bracket, claim.round, claim.id, now, board.params)
+    return Status.DEAD if is_behind else claim.status
+
+
+def _find_rivals(board: Board, position: Position | None, claim: Claim | None) -> tuple[bytes, ...]:
+    if position is None:
+        return ()
+    group = position.claims if claim is None else position.bracket.get_group(board.get_place(claim))
+    return tuple(item for item in group if claim is None or item != claim.id)
 
 
 def find_untraced(board: Board, truths: Mapping[bytes, Truth], now: int) -> TraceEpoch | None:

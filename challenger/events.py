@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from challenger.evidence import Alert, Evidence, StepProof, Truth, Verdict
 from l1.contracts import Event as L1Event
 from l1.shapes import Header
+from protocol.duel import Difference
 
 # -- events
 
@@ -66,14 +67,6 @@ class StepTraced:
 
 
 @dataclass(frozen=True, slots=True)
-class StakeRead:
-    """Who paid a stake; 0 if it was paid back."""
-
-    stake_id: bytes
-    owner: int
-
-
-@dataclass(frozen=True, slots=True)
 class ClockElapsed:
     """Chain time by our own clock."""
 
@@ -105,7 +98,6 @@ Event = (
     | EpochUnavailable
     | RevealTraced
     | StepTraced
-    | StakeRead
     | ClockElapsed
     | MoveConfirmed
     | MoveFailed
@@ -125,13 +117,22 @@ class PostClaim:
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
-    """Empty nodes are not given (docs/dispute.md)."""
+class Reveal:
+    """First in a round. `node_other` is the rival's disputed node."""
 
     mine: bytes
     other: bytes
-    nodes_mine: tuple[bytes, ...]
-    nodes_other: tuple[bytes, ...]
+    node_other: bytes
+    nodes: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Descend:
+    """Completes a round, and reveals in the next one unless it was the last."""
+
+    mine: bytes
+    other: bytes
+    difference: Difference
     next_nodes: tuple[bytes, ...]
 
 
@@ -141,6 +142,8 @@ class Prove:
 
     mine: bytes
     other: bytes
+    leaf_mine: bytes  # the disputed leaves
+    leaf_other: bytes
     arguments: bytes
     path: tuple[bytes, ...]
 
@@ -149,6 +152,13 @@ class Prove:
 class Timeout:
     mine: bytes
     other: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Promote:
+    """A claim that is alone in its group goes to the next round."""
+
+    claim_id: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +189,7 @@ class WithdrawWork:
     claim_id: bytes
 
 
-Action = PostClaim | Move | Prove | Timeout | Reopen | Finalize | AdvanceStake | WithdrawStake | WithdrawWork
+Action = PostClaim | Reveal | Descend | Prove | Timeout | Promote | Reopen | Finalize | AdvanceStake | WithdrawStake | WithdrawWork
 
 # -- effects
 
@@ -225,13 +235,8 @@ class ForgetEpoch:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadStake:
-    stake_id: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class Report:
     item: Verdict | Evidence | Alert
 
 
-Effect = Send | TraceEpoch | TraceReveal | TraceStep | ForgetEpoch | ReadStake | Report
+Effect = Send | TraceEpoch | TraceReveal | TraceStep | ForgetEpoch | Report

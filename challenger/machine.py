@@ -25,11 +25,9 @@ from challenger.events import (
     ForgetEpoch,
     MoveConfirmed,
     MoveFailed,
-    ReadStake,
     Report,
     RevealTraced,
     Send,
-    StakeRead,
     StepTraced,
     TraceReveal,
     TraceStep,
@@ -72,10 +70,7 @@ def _apply(state: Challenger, event: Event) -> Challenger:
             return replace(state, boards=(*state.boards[-KEPT_BOARDS:], board))
         case BlockUndone(header):
             check_undo(state, header.hash)
-            boards = state.boards[:-1]
-            # a claim's id does not name who pays: the same stake may come back as somebody else's
-            owners = {stake: owner for stake, owner in state.owners.items() if stake in boards[-1].tips}
-            return replace(state, boards=boards, owners=owners, asked=frozenset())
+            return replace(state, boards=state.boards[:-1], asked=frozenset())
         case CaughtUp():
             return _mute_past(replace(state, is_live=True), state.board.positions.values())
         case EpochTraced(key, truth):
@@ -84,8 +79,6 @@ def _apply(state: Challenger, event: Event) -> Challenger:
             return replace(state, reveals={**state.reveals, (key, height, index): nodes})
         case StepTraced(key, index, proof):
             return replace(state, steps={**state.steps, (key, index): proof})
-        case StakeRead(stake_id, owner):
-            return replace(state, owners={**state.owners, stake_id: owner})
         case ClockElapsed(now):
             return replace(state, clock=max(now, state.clock))
         case MoveConfirmed(name, number):
@@ -127,7 +120,10 @@ def _digest_past(state: Challenger) -> tuple[Challenger, list[Effect]]:
 
 def _decide(state: Challenger) -> tuple[Challenger, list[Effect]]:
     board, now = state.board, state.board.now
-    state, effects = _ask_basics(state)
+    untraced = find_untraced(board, state.truths, now)
+    effects: list[Effect] = []
+    if untraced is not None:
+        state, effects = _ask(state, untraced)
     if not state.is_live:
         return state, effects  # the past is read fast; what it means is told once it has been read
     links = compute_links(board, state.truths, now, state.base)
@@ -144,20 +140,6 @@ def _decide(state: Challenger) -> tuple[Challenger, list[Effect]]:
             state, sent = _send(state, task)
             effects += sent
     return _prune(state, effects, deep)
-
-
-def _ask_basics(state: Challenger) -> tuple[Challenger, list[Effect]]:
-    """The next epoch's truth, and whose the stakes are."""
-    effects: list[Effect] = []
-    untraced = find_untraced(state.board, state.truths, state.board.now)
-    if untraced is not None:
-        state, effects = _ask(state, untraced)
-    if state.settings.me is not None:
-        for stake in state.board.tips:
-            if stake not in state.owners:
-                state, asked = _ask(state, ReadStake(stake))
-                effects += asked
-    return state, effects
 
 
 def _ask(state: Challenger, question: Effect) -> tuple[Challenger, list[Effect]]:
@@ -237,5 +219,5 @@ def _prune(state: Challenger, effects: list[Effect], links: tuple[Link, ...]) ->
 def _is_open(state: Challenger, link: Link) -> bool:
     me, board = state.settings.me, state.board
     untold = any(("evidence", dead) not in state.told for dead in get_refuted(board, link))
-    mine = any(tip == link.claim_id and state.owners.get(stake, me) == me for stake, tip in board.tips.items())
+    mine = any(tip == link.claim_id and state.board.get_owner(stake) == me for stake, tip in board.tips.items())
     return untold or (me is not None and (mine or (link.claim_id, me) in board.work))

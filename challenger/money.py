@@ -4,6 +4,7 @@ from challenger.board import Board, Status
 from challenger.epochs import Link
 from challenger.events import Finalize, WithdrawStake, WithdrawWork
 from challenger.state import FAR, Challenger, Task
+from protocol.tournament import find_winner
 
 
 def plan_money(state: Challenger, board: Board, links: tuple[Link, ...], now: int) -> list[Task]:
@@ -12,7 +13,7 @@ def plan_money(state: Challenger, board: Board, links: tuple[Link, ...], now: in
     if me is None:
         return []
     tasks: list[Task] = []
-    mine = {tip: stake for stake, tip in board.tips.items() if state.owners.get(stake) == me}
+    mine = {tip: stake for stake, tip in board.tips.items() if board.get_owner(stake) == me}
     for link in links:
         has_interest = state.settings.claim_if_missing or _has_interest(link, links, mine) or (link.claim_id, me) in board.work
         if has_interest and _is_won(board, link, now):
@@ -33,5 +34,4 @@ def _has_interest(link: Link, links: tuple[Link, ...], mine: dict[bytes, bytes])
 def _is_won(board: Board, link: Link, now: int) -> bool:
     if link.status != Status.PENDING or link.position is None:
         return False
-    is_alone = link.position.alive == (link.claim_id,) and now >= link.position.close
-    return is_alone and board.claims[link.parent].status == Status.FINAL
+    return board.claims[link.parent].status == Status.FINAL and find_winner(link.position.bracket, now, board.params) == link.claim_id

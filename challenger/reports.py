@@ -1,7 +1,6 @@
 """What is told, once each: a verdict on every claim, evidence on every disproven one, and what a person must look at."""
 
 from challenger.board import Board, Claim, Status
-from challenger.claims import GROUP
 from challenger.epochs import Link
 from challenger.events import TraceStep
 from challenger.evidence import Alert, AlertCode, Death, Evidence, Judgement, StepFacts, Verdict
@@ -87,7 +86,7 @@ def collect_alerts(state: Challenger, board: Board, links: tuple[Link, ...], now
             if claim_id != link.claim_id and board.claims[claim_id].status == Status.FINAL:
                 alerts.append(Alert(AlertCode.WRONG_FINAL, f"a wrong claim of epoch {link.epoch} is final", claim_id))
         if link.status is None and position and link.rivals:
-            if now >= position.close or len(position.claims) >= GROUP:
+            if now >= position.close:
                 alerts.append(Alert(AlertCode.SHUT_OUT, f"the right claim of epoch {link.epoch} cannot enter any more", link.claim_id))
             elif state.settings.me is None:
                 message = f"epoch {link.epoch} has wrong claims and not the right one; entry closes at {position.close}"

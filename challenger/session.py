@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, TypeVar
 
 import trio
@@ -22,11 +21,9 @@ from challenger.events import (
     ForgetEpoch,
     MoveConfirmed,
     MoveFailed,
-    ReadStake,
     Report,
     RevealTraced,
     Send,
-    StakeRead,
     StepTraced,
     TraceEpoch,
     TraceReveal,
@@ -42,7 +39,7 @@ from l1 import follower
 from l1.abi import decode_reason, encode_call
 from l1.batches import BatchIndex, EpochReader
 from l1.client import Client
-from l1.contracts import decode_logs, read
+from l1.contracts import decode_logs
 from l1.deploy import Deployment
 from l1.provider import RpcError, Unavailable
 from l1.sender import NotSent, Sender
@@ -181,8 +178,6 @@ class Session:
                 self._nursery.start_soon(self._trace_step, effect)
             case ForgetEpoch(key):
                 self._nursery.start_soon(self._tracer.forget, key)
-            case ReadStake():
-                self._nursery.start_soon(self._read_stake, effect)
 
     async def _trace_epoch(self, effect: TraceEpoch) -> None:
         batches = await self._read_epoch(effect)
@@ -229,15 +224,6 @@ class Session:
     async def _trace_step(self, effect: TraceStep) -> None:
         proof = await self._tracer.prove_step(effect.key, effect.index)
         await self._events_in.send(StepTraced(effect.key, effect.index, proof))
-
-    async def _read_stake(self, effect: ReadStake) -> None:
-        claims = self.around.deployment.get_address("Claims")
-        while True:
-            owner, _ = await self._insist(partial(read, self.around.client, "Claims", claims, "stakes", (effect.stake_id,)))
-            if owner != 0 or effect.stake_id not in self.state.board.tips:
-                break
-            await trio.sleep(self._poll_s)  # another of the endpoint's nodes, which has not seen the claim yet
-        await self._events_in.send(StakeRead(effect.stake_id, owner))
 
     async def _insist(self, call: Callable[[], Awaitable[T]]) -> T:
         """Until the endpoint answers."""

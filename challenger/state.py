@@ -53,7 +53,6 @@ class Challenger:
     truths: Mapping[bytes, Truth] = field(default_factory=dict)  # by epoch key
     reveals: Mapping[tuple[bytes, int, int], tuple[bytes, ...]] = field(default_factory=dict)
     steps: Mapping[tuple[bytes, int], StepProof] = field(default_factory=dict)
-    owners: Mapping[bytes, int] = field(default_factory=dict)  # of stakes
     asked: frozenset[object] = frozenset()  # questions under way
     in_flight: Mapping[str, int] = field(default_factory=dict)  # name -> attempt
     attempts: Mapping[str, int] = field(default_factory=dict)  # name -> attempts that are over

@@ -72,6 +72,7 @@ class Claimed:
     post_root: bytes
     history: bytes
     nodes: tuple[bytes, ...]
+    claimant: int
     stake_id: bytes
     close: int
 
@@ -104,7 +105,13 @@ class StepProven:
 class ClaimDied:
     claim_id: bytes
     position: bytes
-    alive: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimPromoted:
+    claim_id: bytes
+    position: bytes
+    round: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +169,7 @@ ClaimsEvent = (
     | Descended
     | StepProven
     | ClaimDied
+    | ClaimPromoted
     | ClaimWon
     | PositionReopened
     | ClaimFinal
@@ -183,6 +191,7 @@ EVENTS: dict[str, dict[str, Any]] = {
             Descended,
             StepProven,
             ClaimDied,
+            ClaimPromoted,
             ClaimWon,
             PositionReopened,
             ClaimFinal,
@@ -282,7 +291,9 @@ class ClaimView:
     parent: bytes
     epoch: int
     post_root: bytes
-    history: bytes
+    claimant: int
+    seed: int
+    round: int
     is_alive: bool
     is_final: bool
 
@@ -295,15 +306,14 @@ class PositionView:
     generation: int
     epoch: int
     close: int
-    deadline: int
+    rounds: int
     count: int
-    alive: int
     winner: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class DuelView:
-    """`get_duel`. `revealed`: bit 0 for a, bit 1 for b."""
+    """`get_duel`. `revealed`: bit 0 for a, bit 1 for b. `pair`: hash of the two disputed nodes, that of the smaller id first."""
 
     round: int
     index: int
@@ -311,8 +321,7 @@ class DuelView:
     left_a: int
     left_b: int
     revealed: int
-    node_a: bytes
-    node_b: bytes
+    pair: bytes
     is_out_a: bool
     is_out_b: bool
 

@@ -133,6 +133,7 @@ def list_constructors(plan: Plan, chain_id: int, addresses: Mapping[str, int]) -
     table["Inbox"] = (plan.sequencer, addresses["Vault"], p.epoch_s, p.inclusion_delay_s, p.header_window_s, p.batch_depth, p.silence_s)
     table["Claims"] = (
         *(addresses["Inbox"], addresses["Judge"], compute_genesis_root(p), p.history_height),
+        p.group_bits,
         *(p.entry_s, p.censorship_s, p.grace_s, p.stake_wei),
     )
     table["Vault"] = (addresses["Token"], addresses["Inbox"], addresses["Claims"], p.max_accounts, p.outbox_depth)

@@ -1,14 +1,16 @@
-"""A duel's arithmetic: who owes what, who is out of time, where two reveals differ, what is revealed next. Twin: contracts/l1/Claims.vy.
+"""A duel's arithmetic: who owes what, who is out of time, where two reveals differ, what is revealed next. Twin: contracts/l1/parts/duels.vy.
 
-Two claims of one position, `a` and `b`. Every round both reveal the 16 nodes four levels below the node where they differ; after the last
-round they differ in one leaf, and one step decides. All functions are total over what the contract lets happen.
+Two claims of one group, `a` and `b`. In every round one side reveals the 16 nodes four levels below the node where they differ, and the other
+answers with the first of them in which it differs; after the last round they differ in one leaf, and one step decides. All functions are
+total over what the contract lets happen.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from protocol.history import REVEAL_HEIGHT
-from protocol.keccak import ZERO
+from protocol.keccak import ZERO, keccak
 from protocol.params import Params
 
 A, B = 1, 2  # sides, and bits of `revealed`
@@ -29,9 +31,19 @@ class Duel:
     node_b: bytes
 
 
-def open_duel(close: int) -> Duel:
-    """A duel exists as soon as its claims do; the claims are both reveals of round 0. `close` is when entry to the position ends."""
-    return Duel(0, 0, close, 0, 0, A | B, (), ZERO, ZERO)
+class Difference(NamedTuple):
+    """The first of 16 nodes in which two sides differ, with what proves it: the nodes beside the two paths to it, bottom first."""
+
+    place: int
+    node_mine: bytes
+    node_other: bytes
+    siblings_mine: tuple[bytes, ...]
+    siblings_other: tuple[bytes, ...]
+
+
+def open_duel(start: int) -> Duel:
+    """A duel exists as soon as its claims are in one group; the claims are both reveals of round 0. `start` is when their round begins."""
+    return Duel(0, 0, start, 0, 0, A | B, (), ZERO, ZERO)
 
 
 def flip(d: Duel) -> Duel:
@@ -75,9 +87,19 @@ def get_reveal_height(d: Duel, params: Params) -> int:
     return params.history_height - REVEAL_HEIGHT * d.round
 
 
-def find_difference(a: Sequence[bytes], b: Sequence[bytes]) -> int:
-    """The first node in which two reveals of different nodes differ."""
-    return next(i for i, (left, right) in enumerate(zip(a, b, strict=True)) if left != right)
+def find_difference(mine: Sequence[bytes], other: Sequence[bytes]) -> Difference:
+    """Of two different reveals. All to the left of it is the same in both, and so is every sibling on the left."""
+    place = next(i for i, (left, right) in enumerate(zip(mine, other, strict=True)) if left != right)
+    return Difference(place, mine[place], other[place], _get_siblings(mine, place), _get_siblings(other, place))
+
+
+def _get_siblings(nodes: Sequence[bytes], place: int) -> tuple[bytes, ...]:
+    siblings = []
+    while len(nodes) > 1:
+        siblings.append(nodes[place ^ 1])
+        nodes = [keccak(nodes[i] + nodes[i + 1]) for i in range(0, len(nodes), 2)]
+        place >>= 1
+    return tuple(siblings)
 
 
 def apply_reveal(d: Duel, side: int, nodes: Sequence[bytes], now: int, params: Params) -> Duel:
@@ -92,10 +114,13 @@ def _apply_charge(d: Duel, side: int, now: int, params: Params) -> Duel:
 
 
 def apply_descent(d: Duel, index: int, node_a: bytes, node_b: bytes, now: int, params: Params) -> Duel:
-    """The round is completed by whoever had not revealed; its clock pays. Completing round 0 costs nothing and leaves the clocks alone."""
+    """The round is completed by whoever had not revealed; its clock pays. Completing round 0 costs nothing and leaves the clocks alone.
+
+    `index` is the place of the difference in its whole level.
+    """
     if d.round != 0:
         d = _apply_charge(d, B if d.revealed == A else A, now, params)
-        d = replace(d, since=max(d.since, now))  # not before entry closes
+        d = replace(d, since=max(d.since, now))  # not before the round begins
     return replace(d, round=d.round + 1, index=index, revealed=0, nodes=(), node_a=node_a, node_b=node_b)
 
 
@@ -108,8 +133,3 @@ def compute_deaths(d: Duel, right: bytes, now: int, params: Params) -> tuple[boo
     if any(outs) or right == ZERO:
         return outs
     return d.node_a != right, d.node_b != right
-
-
-def get_deadline(close: int, params: Params) -> int:
-    """From then on no move, proof or timeout of the position is taken."""
-    return close + params.tournament_round_s

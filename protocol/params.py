@@ -34,6 +34,7 @@ class Params:
     mark_max_age_s: int
     oracle_count: int
     quorum: int
+    group_bits: int  # claims of a group of the tournament = 2**group_bits
     entry_s: int  # P: a position's entry window
     censorship_s: int  # C: the clock of each side of a duel
     grace_s: int  # G: free response time of each move
@@ -108,6 +109,7 @@ MAINNET = Params(
     mark_max_age_s=60,
     oracle_count=5,
     quorum=3,
+    group_bits=5,
     entry_s=7 * 86_400,
     censorship_s=7 * 43_200,
     grace_s=3600,
@@ -149,6 +151,7 @@ MINIMAL = replace(
     outbox_depth=4,
     batch_depth=3,
     history_height=16,
+    group_bits=2,
     steps_per_second=50,
     steps_cap=2_000,
     pool_slots=4,

@@ -156,8 +156,7 @@ class Claimer:
             if claim is not None and not claim.is_alive:
                 raise Stopped(f"claim {claim_id.hex()} is dead")
             if claim is not None and not claim.is_final:
-                (winner,) = await read(self._client, "Claims", self._claims, "get_winner", (parent,))
-                if winner != claim_id:
+                if (await get_position(self._client, self._claims, parent)).winner != claim_id:
                     return
                 receipt = await self._sender.send(self._claims, encode_finalize(claim_id), 0, FINALIZE_GAS)
                 self._log("claims.final", {"claim": claim_id, "ok": receipt.ok})

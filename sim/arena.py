@@ -15,11 +15,9 @@ from challenger.events import (
     ForgetEpoch,
     MoveConfirmed,
     MoveFailed,
-    ReadStake,
     Report,
     RevealTraced,
     Send,
-    StakeRead,
     StepTraced,
     TraceEpoch,
     TraceReveal,
@@ -108,9 +106,6 @@ class Party:
                 self.feed(RevealTraced(key, height, index, self.tracer.get_reveal(key, height, index)))
             case TraceStep(key, index):
                 self.feed(StepTraced(key, index, self.tracer.prove_step(key, index)))
-            case ReadStake(stake_id):
-                owner, _ = self.world.court.call("Claims", "stakes", stake_id)
-                self.feed(StakeRead(stake_id, int(owner, 16)))
             case Report(item):
                 self.reports.append(item)
             case ForgetEpoch(key):

@@ -13,6 +13,7 @@ from l1.deploy import STEP_NAMES, Plan, list_constructors, predict_addresses
 from l1.shapes import Header
 from protocol.codec.frames import Batch, Message, compute_inbox_root, compute_message_hash, encode_payload
 from protocol.codec.rows import decode_row
+from protocol.duel import find_difference
 from protocol.history import REVEAL_HEIGHT, History
 from protocol.keccak import ZERO, encode_word, keccak
 from protocol.params import Params
@@ -36,7 +37,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Receipt:
-    """A transaction that succeeded: who sent it, which function (`Claims.move`), and what it cost."""
+    """A transaction that succeeded: who sent it, which function (`Claims.descend`), and what it cost."""
 
     sender: int
     function: str
@@ -197,20 +198,20 @@ class Court:
         round_, index, revealed = duel[0], duel[1], duel[5]
         height = ours.height - REVEAL_HEIGHT * round_
         if revealed == 0:
-            return self.transact(sender, "Claims", "move", mine, other, [], [], ours.get_reveal(height, index))
-        nodes, rival = ours.get_reveal(height, index), theirs.get_reveal(height, index)
-        first = next(i for i, (a, b) in enumerate(zip(nodes, rival, strict=True)) if a != b)
+            return self.transact(sender, "Claims", "reveal", mine, other, theirs.get_node(height, index), ours.get_reveal(height, index))
+        difference = find_difference(ours.get_reveal(height, index), theirs.get_reveal(height, index))
         below = height - REVEAL_HEIGHT
-        following = ours.get_reveal(below, (index << REVEAL_HEIGHT) + first) if below else []
-        return self.transact(sender, "Claims", "move", mine, other, nodes, rival, following)
+        following = ours.get_reveal(below, (index << REVEAL_HEIGHT) + difference.place) if below else []
+        return self.transact(sender, "Claims", "descend", mine, other, tuple(difference), following)
 
-    def prove(self, sender: int, mine: bytes, ours: History, other: bytes) -> Result:
+    def prove(self, sender: int, mine: bytes, ours: History, other: bytes, theirs: History) -> Result:
         """The step that the two differ in, once the proof is due."""
         index = self.call("Claims", "get_duel", mine, other)[1]
+        leaves = ours.get_leaf(index), theirs.get_leaf(index)
         if index == 0:
-            return self.transact(sender, "Claims", "prove", mine, other, b"", [])
+            return self.transact(sender, "Claims", "prove", mine, other, *leaves, b"", [])
         arguments = ours.prove_step(index).arguments
-        return self.transact(sender, "Claims", "prove", mine, other, arguments, ours.prove_leaf(index - 1))
+        return self.transact(sender, "Claims", "prove", mine, other, *leaves, arguments, ours.prove_leaf(index - 1))
 
 
 def _get_constructor(abi: Abi) -> tuple[str, ...]:

@@ -3,23 +3,38 @@
 # pragma optimize gas
 """
 @title Claims
-@notice The tree of claims about the state after each epoch, the duels that decide between rivals, and the stakes behind them.
-    docs/dispute.md has the rules.
+@notice The tree of claims about the state after each epoch, the tournaments of duels that decide between rivals, and the stakes behind
+    them. docs/dispute.md has the rules.
 @dev The pot of a position is one stake for each dead claim of it: claims of one position never share a stake, and no final claim stands
     on a dead one's. `advance_stake` keeps it so: what it moves onto a claim comes on top of the stake that the claim was entered with, and a
     stake only goes down the tree, so one that entered with a claim that died is below it for ever.
 """
 
 from .parts import duels
+from .parts import entries
 from .parts import nodes as nodes_of
 from .parts import positions
 from .parts import stakes as purse
+from .parts import wages
 
 initializes: duels
+initializes: entries
 initializes: positions
 initializes: purse
+initializes: wages
 
-exports: (duels.ROUNDS, duels.CENSORSHIP_S, duels.GRACE_S, positions.generations, purse.STAKE)
+exports: (
+    duels.ROUNDS,
+    duels.CENSORSHIP_S,
+    duels.GRACE_S,
+    positions.GROUP_BITS,
+    positions.ENTRY_S,
+    positions.ROUND_S,
+    positions.generations,
+    purse.STAKE,
+    wages.work,
+    wages.paid,
+)
 
 # ---- interfaces
 
@@ -31,32 +46,12 @@ interface Inbox:
 interface Judge:
     def run(args: Bytes[28672]) -> (bytes32, bytes32): view
 
-# ---- structs
-
-struct Claim:
-    parent: bytes32  # zero: genesis, or no claim
-    post_root: bytes32  # zero: no claim
-    history: bytes32
-    standing: uint256  # status | generation of its position << 8
-
 # ---- constants
 
-GROUP: constant(uint256) = 32  # claims of a position
 NODES: constant(uint256) = 16  # of a reveal
 LEVELS: constant(uint256) = 4  # of a reveal
 MAX_HEIGHT: constant(uint256) = 28
 MAX_ARGS: constant(uint256) = 28672
-
-PENDING: constant(uint256) = 0
-DEAD: constant(uint256) = 1
-FINAL: constant(uint256) = 2
-STATUS: constant(uint256) = 255  # mask
-GENERATION: constant(uint256) = 8  # shift
-
-MAX_GAS_PRICE: constant(uint256) = 50 * 10**9  # wei; what work is paid for at most
-TX_GAS: constant(uint256) = 21000
-BYTE_GAS: constant(uint256) = 16
-CREDIT_GAS: constant(uint256) = 10000  # what comes after the meter is read
 
 # ---- immutables
 
@@ -65,15 +60,10 @@ JUDGE: public(immutable(address))
 GENESIS: public(immutable(bytes32))
 EPOCH_S: immutable(uint256)
 HEIGHT: public(immutable(uint256))
-ENTRY_S: public(immutable(uint256))  # P
-ROUND_S: public(immutable(uint256))  # D
 
 # ---- storage
 
-claims: HashMap[bytes32, Claim]
 proven: public(HashMap[bytes32, bytes32])  # leaf before a step -> leaf after it
-work: public(HashMap[bytes32, HashMap[address, uint256]])  # wei that are owed if the claim is final, by claim and worker
-paid: public(HashMap[bytes32, uint256])  # wei out of the pot of a final claim
 
 # ---- events
 
@@ -85,6 +75,7 @@ event Claimed:
     post_root: bytes32
     history: bytes32
     nodes: DynArray[bytes32, NODES]
+    claimant: address
     stake_id: bytes32
     close: uint256
 
@@ -95,7 +86,6 @@ event StepProven:
 event ClaimDied:
     claim_id: indexed(bytes32)
     position: indexed(bytes32)
-    alive: uint256
 
 event ClaimWon:
     claim_id: indexed(bytes32)
@@ -112,17 +102,6 @@ event StakeWithdrawn:
     owner: indexed(address)
     amount: uint256
 
-event WorkCredited:
-    claim_id: indexed(bytes32)
-    worker: indexed(address)
-    amount: uint256
-
-event WorkPaid:
-    claim_id: indexed(bytes32)
-    worker: indexed(address)
-    amount: uint256
-
-
 # ---- constructor
 
 @deploy
@@ -131,6 +110,7 @@ def __init__(
     judge: address,
     genesis_root: bytes32,
     height: uint256,
+    group_bits: uint256,
     entry_s: uint256,
     censorship_s: uint256,
     grace_s: uint256,
@@ -139,18 +119,18 @@ def __init__(
     assert height != 0 and height % LEVELS == 0 and height <= MAX_HEIGHT, "claims: bad height"
     assert genesis_root != empty(bytes32), "claims: no genesis"
     assert judge.is_contract, "claims: no judge"
+    assert group_bits != 0 and group_bits <= 5, "claims: bad size of groups"
     assert entry_s + censorship_s + grace_s < 2**32, "claims: times too long"
     INBOX = inbox
     JUDGE = judge
     EPOCH_S = staticcall Inbox(inbox).EPOCH_S()
     HEIGHT = height
-    ENTRY_S = entry_s
     duels.__init__(height // LEVELS, censorship_s, grace_s)
-    ROUND_S = 2 * censorship_s + (height // LEVELS + 2) * grace_s
+    positions.__init__(group_bits, entry_s, 2 * censorship_s + (height // LEVELS + 2) * grace_s)
     purse.__init__(stake)
-    GENESIS = self._compute_claim_id(empty(bytes32), 0, genesis_root, empty(bytes32))
-    self.claims[GENESIS].post_root = genesis_root
-    self.claims[GENESIS].standing = FINAL
+    GENESIS = entries._compute_claim_id(empty(bytes32), 0, genesis_root, empty(bytes32))
+    entries.entries[GENESIS].post_root = genesis_root
+    entries._set_status(GENESIS, entries.FINAL)
 
 
 # ---- external: claims
@@ -168,41 +148,51 @@ def claim(
 ) -> bytes32:
     """
     @notice Claim that `epoch`, run from the parent's state, takes the steps of `history` and ends in `post_root`.
-    @param nodes The first reveal. @param siblings Bottom first: they prove the last leaf, a halted header.
+    @param nodes The first reveal.
+    @param siblings Bottom first: they prove the last leaf, a halted header.
     @param stake_from Zero to pay a new stake, else the sender's stake that sits on the parent.
     """
     # READ
-    parent_claim: Claim = self.claims[parent]
+    parent_entry: entries.Entry = entries._get_entry(parent)
     generation: uint256 = positions.generations[parent]
     position_id: bytes32 = positions._compute_position_id(parent, generation)
     position: positions.Position = positions._get_position(position_id)
-    claim_id: bytes32 = self._compute_claim_id(position_id, epoch, post_root, history)
+    claim_id: bytes32 = entries._compute_claim_id(position_id, epoch, post_root, history)
     # CHECK
-    assert self._is_alive(parent_claim), "claims: no live parent"
+    assert self._is_alive(parent, parent_entry), "claims: no live parent"
     assert post_root != empty(bytes32), "claims: no state"
-    assert self.claims[claim_id].post_root == empty(bytes32), "claims: claimed already"
+    assert entries.entries[claim_id].post_root == empty(bytes32), "claims: claimed already"
     if position.close == 0:
-        parent_epoch: uint256 = positions._get_position(self._get_position_id_of(parent_claim)).epoch
+        parent_epoch: uint256 = positions._get_position(self._get_position_id_of(parent_entry)).epoch
         assert epoch != 0 and epoch == staticcall Inbox(INBOX).next_epoch(parent_epoch), "claims: not the next epoch"
         assert block.timestamp // EPOCH_S > epoch, "claims: the epoch is not over"
-        position = positions.Position(epoch=epoch, close=block.timestamp + ENTRY_S, count=0, alive=0, survivors=empty(bytes32))
+        position = positions.Position(epoch=epoch, close=block.timestamp + positions.ENTRY_S, count=0)
     assert epoch == position.epoch, "claims: not the next epoch"
     assert block.timestamp < position.close, "claims: entry is closed"
-    assert position.count < GROUP, "claims: the group is full"
     assert nodes_of._fold(nodes) == history, "claims: the nodes are not the history's"
     self._check_last_leaf(epoch, post_root, history, siblings)
     # WRITE
-    position.count += 1
-    position.alive += 1
-    position.survivors = position.survivors ^ claim_id
-    positions._set_position(position_id, position)
-    self.claims[claim_id] = Claim(
-        parent=parent,
-        post_root=post_root,
-        history=history,
-        standing=generation << GENERATION | PENDING,
+    seed: uint256 = positions._enter(position_id, position, claim_id)
+    entries._set_entry(
+        claim_id,
+        entries.Entry(
+            parent=parent,
+            post_root=post_root,
+            claimant=msg.sender,
+            generation=generation,
+            seed=seed,
+            round=0,
+            is_staked=stake_from == empty(bytes32),
+            status=entries.PENDING,
+        ),
     )
-    stake_id: bytes32 = purse._place(claim_id, parent, stake_from)
+    stake_id: bytes32 = claim_id
+    if stake_from == empty(bytes32):
+        assert msg.value == purse.STAKE, "claims: not the stake"
+    else:
+        assert msg.value == 0, "claims: the stake is there already"
+        purse._move(stake_from, entries._get_stake_owner(stake_from), parent, claim_id)
+        stake_id = stake_from
     log Claimed(
         claim_id=claim_id,
         parent=parent,
@@ -211,6 +201,7 @@ def claim(
         post_root=post_root,
         history=history,
         nodes=nodes,
+        claimant=msg.sender,
         stake_id=stake_id,
         close=position.close,
     )
@@ -218,15 +209,28 @@ def claim(
 
 
 @external
+def promote(claim_id: bytes32):
+    """
+    @notice A claim that nobody stands against in its group's round moves up. Whoever wins a duel and is alone then does so by that call.
+    """
+    gas_start: uint256 = msg.gas
+    entry: entries.Entry = entries._get_entry(claim_id)
+    position_id: bytes32 = self._get_position_id_of(entry)
+    position: positions.Position = positions._get_position(position_id)
+    number: uint256 = positions._get_number(entry.round, entry.seed)
+    rising: bytes32 = positions._find_rising(position_id, position, entry.round, number)
+    assert claim_id != empty(bytes32) and rising == claim_id, "claims: not alone in its round"
+    self._move_up(claim_id, position_id, entry.round, number)
+    wages._credit(claim_id, entry.claimant, gas_start)
+
+
+@external
 def reopen(parent: bytes32):
     """
-    @notice Several are left at the deadline: all of them die, and claims may enter anew.
+    @notice No claim can win any more: claims may enter anew. What is left of the position is dead.
     """
     position_id: bytes32 = positions._compute_position_id(parent, positions.generations[parent])
-    position: positions.Position = positions._get_position(position_id)
-    assert position.alive > 1 and block.timestamp >= position.close + ROUND_S, "claims: the position is not stuck"
-    position.alive = 0
-    positions._set_position(position_id, position)
+    assert positions._is_stuck(position_id, positions._get_position(position_id)), "claims: the position is not stuck"
     positions._reopen(parent)
 
 
@@ -235,81 +239,86 @@ def finalize(claim_id: bytes32):
     """
     @notice Record that a claim is final: its parent is, and it won its position.
     """
-    item: Claim = self.claims[claim_id]
-    position: positions.Position = positions._get_position(self._get_position_id_of(item))
-    assert item.post_root != empty(bytes32) and item.standing & STATUS == PENDING, "claims: not a pending claim"
-    assert self._is_final(item.parent), "claims: the parent is not final"
-    assert positions._get_winner(position) == claim_id, "claims: not the winner"
-    self.claims[claim_id].standing = item.standing | FINAL
-    log ClaimFinal(claim_id=claim_id, parent=item.parent, epoch=position.epoch, post_root=item.post_root)
+    gas_start: uint256 = msg.gas
+    # READ
+    entry: entries.Entry = entries._get_entry(claim_id)
+    position_id: bytes32 = self._get_position_id_of(entry)
+    position: positions.Position = positions._get_position(position_id)
+    # CHECK
+    assert entry.post_root != empty(bytes32) and entry.status == entries.PENDING, "claims: not a pending claim"
+    assert self._is_final(entry.parent), "claims: the parent is not final"
+    assert positions._get_winner(position_id, position) == claim_id, "claims: not the winner"
+    # WRITE
+    entries._set_status(claim_id, entries.FINAL)
+    log ClaimFinal(claim_id=claim_id, parent=entry.parent, epoch=position.epoch, post_root=entry.post_root)
+    if position.count > 1:  # its rivals pay
+        wages._credit_claim(claim_id, entry.claimant)
+        wages._credit(claim_id, entry.claimant, gas_start)
 
 
 # ---- external: duels
 
 @external
-def move(
-    mine: bytes32,
-    other: bytes32,
-    nodes_mine: DynArray[bytes32, NODES],
-    nodes_other: DynArray[bytes32, NODES],
-    next_nodes: DynArray[bytes32, NODES],
-):
+def reveal(mine: bytes32, other: bytes32, node_other: bytes32, nodes: DynArray[bytes32, NODES]):
     """
-    @notice Reveal for `mine` in its duel with `other`; complete the round if both have revealed; and reveal the next. Anyone may call
-        it for any claim.
+    @notice Reveal for `mine`, first in a round of its duel with `other`. Anyone may call it for any claim.
+    @param node_other The other's disputed node.
     """
     gas_start: uint256 = msg.gas
-    # READ
-    duel: duels.Duel = duels._get_duel(mine, other, self._get_close(mine, other))
-    assert duel.round < duels.ROUNDS, "claims: the proof is due"
-    # COMPUTE
-    if duel.round == 0:
-        duel.held_a = self.claims[mine].history
-        duel.held_b = self.claims[other].history
-    if len(nodes_mine) + len(nodes_other) != 0:
-        duel = duels._complete(mine, other, duel, nodes_mine, nodes_other)
-    else:
-        assert len(next_nodes) != 0, "claims: nothing to do"
-    if len(next_nodes) != 0:
-        duel = duels._reveal(mine, other, duel, next_nodes)
-    # WRITE
+    duel: duels.Duel = self._get_duel(mine, other)
+    duel = duels._reveal(mine, other, duel, node_other, nodes)
     duels._set_duel(mine, other, duel)
-    self._credit(mine, gas_start)
+    wages._credit(mine, entries._get_claimant(mine), gas_start)
 
 
 @external
-def prove(a: bytes32, b: bytes32, args: Bytes[MAX_ARGS], path: DynArray[bytes32, MAX_HEIGHT]):
+def descend(mine: bytes32, other: bytes32, difference: nodes_of.Difference, next_nodes: DynArray[bytes32, NODES]):
     """
-    @notice Decide a duel by the one step that the two differ in.
+    @notice Answer the other's reveal for `mine` with the first difference, which completes the round; and reveal in the next one.
+    @param next_nodes Nothing to leave the next round's first reveal to whoever comes; in the last round there is none.
+    """
+    gas_start: uint256 = msg.gas
+    # READ
+    duel: duels.Duel = self._get_duel(mine, other)
+    # CHECK
+    assert duel.round < duels.ROUNDS, "claims: the proof is due"
+    node_mine: bytes32 = empty(bytes32)
+    node_other: bytes32 = empty(bytes32)
+    node_mine, node_other = nodes_of._raise(difference)
+    if duel.round == 0:
+        assert self._is_history(mine, node_mine) and self._is_history(other, node_other), "claims: not the disputed nodes"
+    else:
+        assert duels._compute_pair(mine, other, node_mine, node_other) == duel.pair, "claims: not the disputed nodes"
+    # WRITE
+    duel = duels._descend(mine, other, duel, difference)
+    if len(next_nodes) != 0:
+        duel = duels._reveal(mine, other, duel, difference.node_other, next_nodes)
+    duels._set_duel(mine, other, duel)
+    wages._credit(mine, entries._get_claimant(mine), gas_start)
+
+
+@external
+def prove(a: bytes32, b: bytes32, leaf_a: bytes32, leaf_b: bytes32, args: Bytes[MAX_ARGS], path: DynArray[bytes32, MAX_HEIGHT]):
+    """
+    @notice Decide a duel by the one step that the two differ in. If a side is out of time, the clock decides instead.
+    @param leaf_a The disputed leaves.
     @param args The step's arguments, or the 32 bytes of the leaf before a step that is proven already; nothing for leaf 0.
     @param path Bottom first: proves the leaf before in `a`'s history.
     """
     gas_start: uint256 = msg.gas
     # READ
-    duel: duels.Duel = duels._get_duel(a, b, self._get_close(a, b))
+    duel: duels.Duel = self._get_duel(a, b)
     is_out_a: bool = duels._is_out(duel, duels.A)
     is_out_b: bool = duels._is_out(duel, duels.B)
     # COMPUTE
-    right: bytes32 = empty(bytes32)
     if not is_out_a and not is_out_b:
         assert duel.round == duels.ROUNDS, "claims: no proof is due"
-        if duel.index == 0:
-            right = self._compute_opening_leaf(self.claims[a])
-        else:
-            leaf_before: bytes32 = empty(bytes32)
-            if len(args) == 32:
-                leaf_before = extract32(args, 0)
-                right = self.proven[leaf_before]
-                assert right != empty(bytes32), "claims: no such step is proven"
-            else:
-                leaf_before, right = staticcall Judge(JUDGE).run(args)
-                self.proven[leaf_before] = right
-                log StepProven(leaf_before=leaf_before, leaf_after=right)
-            assert len(path) == HEIGHT, "claims: wrong length of path"
-            root: bytes32 = nodes_of._climb(leaf_before, duel.index - 1, path)
-            assert root == self.claims[a].history, "claims: not the leaf before"
+        assert duels._compute_pair(a, b, leaf_a, leaf_b) == duel.pair, "claims: not the disputed leaves"
+        right: bytes32 = self._prove_leaf(a, duel.index, args, path)
+        is_out_a = leaf_a != right
+        is_out_b = leaf_b != right
     # WRITE
-    self._decide(a, b, duel, is_out_a, is_out_b, right, gas_start)
+    self._decide(a, b, is_out_a, is_out_b, gas_start)
 
 
 @external
@@ -318,8 +327,8 @@ def timeout(a: bytes32, b: bytes32):
     @notice Kill whoever is out of time.
     """
     gas_start: uint256 = msg.gas
-    duel: duels.Duel = duels._get_duel(a, b, self._get_close(a, b))
-    self._decide(a, b, duel, duels._is_out(duel, duels.A), duels._is_out(duel, duels.B), empty(bytes32), gas_start)
+    duel: duels.Duel = self._get_duel(a, b)
+    self._decide(a, b, duels._is_out(duel, duels.A), duels._is_out(duel, duels.B), gas_start)
 
 
 # ---- external: money
@@ -329,9 +338,9 @@ def advance_stake(stake_id: bytes32, child: bytes32):
     """
     @notice Move the sender's stake from its tip to a live child of it, whoever made that: the stake shares the child's fate from then on.
     """
-    item: Claim = self.claims[child]
-    assert self._is_alive(item), "claims: no live child"
-    purse._move(stake_id, item.parent, child)
+    entry: entries.Entry = entries._get_entry(child)
+    assert entry.parent != empty(bytes32) and self._is_alive(child, entry), "claims: no live child"
+    purse._move(stake_id, entries._get_stake_owner(stake_id), entry.parent, child)
 
 
 @external
@@ -340,12 +349,12 @@ def withdraw_stake(stake_id: bytes32):
     """
     @notice Pay a stake back to its owner: the claim that it sits on is final.
     """
-    stake: purse.Stake = purse._get(stake_id)
-    assert stake.owner != empty(address), "claims: no such stake"
-    assert self._is_final(stake.tip), "claims: its claim is not final"
-    purse._stakes[stake_id].owner = empty(address)
-    log StakeWithdrawn(stake_id=stake_id, owner=stake.owner, amount=purse.STAKE)
-    raw_call(stake.owner, b"", value=purse.STAKE)
+    owner: address = entries._get_stake_owner(stake_id)
+    assert owner != empty(address), "claims: no such stake"
+    assert self._is_final(purse._get_tip(stake_id)), "claims: its claim is not final"
+    entries._release_stake(stake_id)
+    log StakeWithdrawn(stake_id=stake_id, owner=owner, amount=purse.STAKE)
+    raw_call(owner, b"", value=purse.STAKE)
 
 
 @external
@@ -353,67 +362,59 @@ def withdraw_stake(stake_id: bytes32):
 def withdraw_work(claim_id: bytes32):
     """
     @notice Pay the sender's work for a final claim, out of the stakes of its dead rivals. First come, first served if they do not
-        suffice; a stake is
-        sized so that one pays for all the work of one duel.
+        suffice; a stake is sized so that one pays for all the work of one duel.
     """
-    # READ
-    item: Claim = self.claims[claim_id]
-    amount: uint256 = self.work[claim_id][msg.sender]
-    # CHECK
-    assert self._is_final(claim_id), "claims: not a final claim"
-    assert amount != 0, "claims: no work to pay"
-    # COMPUTE
-    pot: uint256 = (positions._get_position(self._get_position_id_of(item)).count - 1) * purse.STAKE
-    amount = min(amount, pot - self.paid[claim_id])
-    # WRITE
-    self.work[claim_id][msg.sender] = 0
-    self.paid[claim_id] += amount
-    log WorkPaid(claim_id=claim_id, worker=msg.sender, amount=amount)
-    raw_call(msg.sender, b"", value=amount)
+    entry: entries.Entry = entries._get_entry(claim_id)
+    assert entry.status == entries.FINAL and claim_id != GENESIS, "claims: not a final claim"
+    pot: uint256 = (positions._get_position(self._get_position_id_of(entry)).count - 1) * purse.STAKE
+    raw_call(msg.sender, b"", value=wages._pay(claim_id, pot))
 
 
 # ---- external: views
 
 @external
 @view
-def get_claim(claim_id: bytes32) -> (bytes32, bytes32, uint256, bytes32, bytes32, bool, bool):
+def get_claim(claim_id: bytes32) -> (bytes32, bytes32, uint256, bytes32, address, uint256, uint256, bool, bool):
     """
-    @return position, parent, epoch, post_root, history, is_alive, is_final
+    @return position, parent, epoch, post_root, claimant, seed, round, is_alive, is_final
     """
-    item: Claim = self.claims[claim_id]
-    assert item.post_root != empty(bytes32), "claims: no such claim"
-    position_id: bytes32 = self._get_position_id_of(item)
+    e: entries.Entry = entries._get_entry(claim_id)
+    assert e.post_root != empty(bytes32), "claims: no such claim"
+    position_id: bytes32 = self._get_position_id_of(e)
     epoch: uint256 = positions._get_position(position_id).epoch
-    return position_id, item.parent, epoch, item.post_root, item.history, self._is_alive(item), item.standing & STATUS == FINAL
+    is_final: bool = e.status == entries.FINAL
+    return position_id, e.parent, epoch, e.post_root, e.claimant, e.seed, e.round, self._is_alive(claim_id, e), is_final
 
 
 @external
 @view
-def get_position(parent: bytes32) -> (bytes32, uint256, uint256, uint256, uint256, uint256, uint256, bytes32):
+def get_position(parent: bytes32) -> (bytes32, uint256, uint256, uint256, uint256, uint256, bytes32):
     """
-    @return position, generation, epoch, close, deadline, count, alive, winner: of the current generation
+    @return position, generation, epoch, close, rounds, count, winner: of the current generation
     """
     generation: uint256 = positions.generations[parent]
     position_id: bytes32 = positions._compute_position_id(parent, generation)
     p: positions.Position = positions._get_position(position_id)
-    deadline: uint256 = 0
-    if p.close != 0:
-        deadline = p.close + ROUND_S
-    return position_id, generation, p.epoch, p.close, deadline, p.count, p.alive, positions._get_winner(p)
+    rounds: uint256 = positions._count_rounds(p.count)
+    return position_id, generation, p.epoch, p.close, rounds, p.count, positions._get_winner(position_id, p)
 
 
 @external
 @view
-def get_duel(a: bytes32, b: bytes32) -> (uint256, uint256, uint256, uint256, uint256, uint256, bytes32, bytes32, bool, bool):
+def get_group(position_id: bytes32, round: uint256, number: uint256) -> positions.Group:
+    return positions._get_group(position_id, round, number)
+
+
+@external
+@view
+def get_duel(a: bytes32, b: bytes32) -> (uint256, uint256, uint256, uint256, uint256, uint256, bytes32, bool, bool):
     """
-    @return round, index, since, left_a, left_b, revealed, node_a, node_b, is_out_a, is_out_b: the node of a side that has revealed is
-        its reveal's hash
+    @return round, index, since, left_a, left_b, revealed, pair, is_out_a, is_out_b: `pair` is the hash of the two disputed nodes
     """
-    self._check_rivals(a, b)
-    d: duels.Duel = duels._get_duel(a, b, positions._get_position(self._get_position_id_of(self.claims[a])).close)
+    d: duels.Duel = self._find_duel(a, b)
     left_a: uint256 = duels.CENSORSHIP_S - d.used_a
     left_b: uint256 = duels.CENSORSHIP_S - d.used_b
-    return d.round, d.index, d.since, left_a, left_b, d.revealed, d.held_a, d.held_b, duels._is_out(d, duels.A), duels._is_out(d, duels.B)
+    return d.round, d.index, d.since, left_a, left_b, d.revealed, d.pair, duels._is_out(d, duels.A), duels._is_out(d, duels.B)
 
 
 @external
@@ -422,17 +423,7 @@ def stakes(stake_id: bytes32) -> (address, bytes32):
     """
     @return owner (zero: none, or paid back), tip
     """
-    stake: purse.Stake = purse._get(stake_id)
-    return stake.owner, stake.tip
-
-
-@external
-@view
-def get_winner(parent: bytes32) -> bytes32:
-    """
-    @notice The claim that won the position below `parent`; zero if none yet.
-    """
-    return positions._get_winner(positions._get_position(positions._compute_position_id(parent, positions.generations[parent])))
+    return entries._get_stake_owner(stake_id), purse._get_tip(stake_id)
 
 
 @external
@@ -447,7 +438,7 @@ def is_alive(claim_id: bytes32) -> bool:
     """
     @notice Of the claim itself: a live claim below a dead one is merely worthless.
     """
-    return self._is_alive(self.claims[claim_id])
+    return self._is_alive(claim_id, entries._get_entry(claim_id))
 
 
 @external
@@ -457,38 +448,41 @@ def get_final_root(claim_id: bytes32) -> bytes32:
     @notice The state that a final claim ends in.
     """
     assert self._is_final(claim_id), "claims: not a final claim"
-    return self.claims[claim_id].post_root
+    return entries.entries[claim_id].post_root
 
 
 # ---- internal: claims and positions
 
 @internal
 @pure
-def _compute_claim_id(position_id: bytes32, epoch: uint256, post_root: bytes32, history: bytes32) -> bytes32:
-    return keccak256(abi_encode(position_id, epoch, post_root, history))
-
-
-@internal
-@pure
-def _get_position_id_of(item: Claim) -> bytes32:
-    return positions._compute_position_id(item.parent, item.standing >> GENERATION)
+def _get_position_id_of(e: entries.Entry) -> bytes32:
+    return positions._compute_position_id(e.parent, e.generation)
 
 
 @internal
 @view
 def _is_final(claim_id: bytes32) -> bool:
-    return self.claims[claim_id].standing & STATUS == FINAL
+    return entries._get_status(claim_id) == entries.FINAL
 
 
 @internal
 @view
-def _is_alive(item: Claim) -> bool:
+def _is_alive(claim_id: bytes32, e: entries.Entry) -> bool:
     """
-    @notice A position whose claims have all died at its deadline has none alive: its claims are not marked one by one.
+    @notice Final, or it can still become so by itself: whoever stands in a round when it ends, and did not win the last one, is left behind.
     """
-    if item.standing & STATUS == PENDING:
-        return item.parent != empty(bytes32) and positions._get_position(self._get_position_id_of(item)).alive != 0
-    return item.standing & STATUS == FINAL
+    if e.status != entries.PENDING or e.parent == empty(bytes32):
+        return e.status == entries.FINAL
+    position_id: bytes32 = self._get_position_id_of(e)
+    p: positions.Position = positions._get_position(position_id)
+    return block.timestamp < positions._get_start(p, e.round + 1) or positions._get_winner(position_id, p) == claim_id
+
+
+@internal
+def _move_up(claim_id: bytes32, position_id: bytes32, round: uint256, number: uint256):
+    entries._move_up(claim_id)
+    positions._join(position_id, round + 1, positions._get_number(0, number), claim_id)
+    log positions.ClaimPromoted(claim_id=claim_id, position=position_id, round=round + 1)
 
 
 @internal
@@ -505,85 +499,104 @@ def _check_last_leaf(epoch: uint256, post_root: bytes32, history: bytes32, sibli
     assert nodes_of._climb(leaf, (1 << HEIGHT) - 1, siblings) == history, "claims: the last leaf is not that halted header"
 
 
-@internal
-@view
-def _compute_opening_leaf(item: Claim) -> bytes32:
-    root: bytes32 = empty(bytes32)
-    count: uint256 = 0
-    root, count = staticcall Inbox(INBOX).get_epoch(positions._get_position(self._get_position_id_of(item)).epoch)
-    return keccak256(abi_encode(self.claims[item.parent].post_root, root, count, empty(bytes32[13])))
-
-
 # ---- internal: duels
 
 @internal
 @view
-def _check_rivals(a: bytes32, b: bytes32):
-    """
-    @notice Two claims of one position: of one parent, and of one generation.
-    """
-    parent: bytes32 = self.claims[a].parent
-    assert a != b and parent != empty(bytes32) and parent == self.claims[b].parent, "claims: no such duel"
-    assert self.claims[a].standing >> GENERATION == self.claims[b].standing >> GENERATION, "claims: no such duel"
+def _is_history(claim_id: bytes32, history: bytes32) -> bool:
+    e: entries.Entry = entries._get_entry(claim_id)
+    position_id: bytes32 = self._get_position_id_of(e)
+    epoch: uint256 = positions._get_position(position_id).epoch
+    return entries._compute_claim_id(position_id, epoch, e.post_root, history) == claim_id
 
 
 @internal
 @view
-def _get_close(a: bytes32, b: bytes32) -> uint256:
+def _find_duel(a: bytes32, b: bytes32) -> duels.Duel:
     """
-    @notice When entry closed for two live rivals, before their position's deadline: only after it may claims have died unmarked.
+    @notice Of two claims of one position, round and group. They meet once; what was checked when their duel began stays so while both live.
     """
-    self._check_rivals(a, b)
-    assert (self.claims[a].standing | self.claims[b].standing) & STATUS == PENDING, "claims: decided already"
-    close: uint256 = positions._get_close(self._get_position_id_of(self.claims[a]))
-    assert block.timestamp < close + ROUND_S, "claims: the deadline has passed"
-    return close
+    duel: duels.Duel = duels._get_duel(a, b)
+    if duel.start != 0:
+        return duel
+    entry_a: entries.Entry = entries._get_entry(a)
+    entry_b: entries.Entry = entries._get_entry(b)
+    assert a != b and entry_a.parent != empty(bytes32) and entry_a.parent == entry_b.parent, "claims: no such duel"
+    assert entry_a.generation == entry_b.generation and entry_a.round == entry_b.round, "claims: no such duel"
+    number: uint256 = positions._get_number(entry_a.round, entry_a.seed)
+    assert number == positions._get_number(entry_b.round, entry_b.seed), "claims: not of one group"
+    position: positions.Position = positions._get_position(self._get_position_id_of(entry_a))
+    return duels._open_duel(positions._get_start(position, entry_a.round))
 
 
 @internal
-def _decide(a: bytes32, b: bytes32, duel: duels.Duel, is_out_a: bool, is_out_b: bool, right: bytes32, gas_start: uint256):
+@view
+def _get_duel(a: bytes32, b: bytes32) -> duels.Duel:
     """
-    @notice The one terminal rule: the clock decides first; else the step, if it is proven; else nothing does.
+    @notice The same for two that are both alive, before their round is over.
     """
-    dies_a: bool = is_out_a
-    dies_b: bool = is_out_b
-    if not is_out_a and not is_out_b:
-        assert right != empty(bytes32), "claims: nobody is out of time"
-        dies_a = duel.held_a != right
-        dies_b = duel.held_b != right
-    position_id: bytes32 = self._get_position_id_of(self.claims[a])
+    assert entries._get_status(a) | entries._get_status(b) == entries.PENDING, "claims: decided already"
+    duel: duels.Duel = self._find_duel(a, b)
+    assert block.timestamp < duel.start + positions.ROUND_S, "claims: the deadline has passed"
+    return duel
+
+
+@internal
+def _prove_leaf(a: bytes32, index: uint256, args: Bytes[MAX_ARGS], path: DynArray[bytes32, MAX_HEIGHT]) -> bytes32:
+    """
+    @notice The right leaf `index`, which follows the one before it in `a`'s history. Reverts if it is not proven.
+    """
+    e: entries.Entry = entries._get_entry(a)
+    if index == 0:
+        root: bytes32 = empty(bytes32)
+        count: uint256 = 0
+        root, count = staticcall Inbox(INBOX).get_epoch(positions._get_position(self._get_position_id_of(e)).epoch)
+        return keccak256(abi_encode(entries.entries[e.parent].post_root, root, count, empty(bytes32[13])))
+    leaf_before: bytes32 = empty(bytes32)
+    right: bytes32 = empty(bytes32)
+    if len(args) == 32:
+        leaf_before = extract32(args, 0)
+        right = self.proven[leaf_before]
+        assert right != empty(bytes32), "claims: no such step is proven"
+    else:
+        leaf_before, right = staticcall Judge(JUDGE).run(args)
+        self.proven[leaf_before] = right
+        log StepProven(leaf_before=leaf_before, leaf_after=right)
+    assert len(path) == HEIGHT, "claims: wrong length of path"
+    assert self._is_history(a, nodes_of._climb(leaf_before, index - 1, path)), "claims: not the leaf before"
+    return right
+
+
+@internal
+def _decide(a: bytes32, b: bytes32, dies_a: bool, dies_b: bool, gas_start: uint256):
+    """
+    @notice What follows from a duel's end: who dies, who moves up, and whether the position is over.
+    """
+    assert dies_a or dies_b, "claims: nobody is out of time"
+    entry: entries.Entry = entries._get_entry(a)
+    position_id: bytes32 = self._get_position_id_of(entry)
     position: positions.Position = positions._get_position(position_id)
+    number: uint256 = positions._get_number(entry.round, entry.seed)
     if dies_a:
-        position = self._kill(a, position_id, position)
+        self._kill(a, position_id, entry.round, number)
     if dies_b:
-        position = self._kill(b, position_id, position)
-    positions._set_position(position_id, position)
-    if position.alive == 0:
-        positions._reopen(self.claims[a].parent)
-    elif positions._get_winner(position) != empty(bytes32):
-        log ClaimWon(claim_id=position.survivors, position=position_id)
+        self._kill(b, position_id, entry.round, number)
+    rising: bytes32 = positions._find_rising(position_id, position, entry.round, number)
+    winner: bytes32 = positions._get_winner(position_id, position)
+    if rising != empty(bytes32):
+        self._move_up(rising, position_id, entry.round, number)
+    elif winner != empty(bytes32):
+        log ClaimWon(claim_id=winner, position=position_id)
+    elif positions._is_stuck(position_id, position):
+        positions._reopen(entry.parent)
     if not dies_a:
-        self._credit(a, gas_start)
+        wages._credit(a, entry.claimant, gas_start)
     elif not dies_b:
-        self._credit(b, gas_start)
+        wages._credit(b, entries._get_claimant(b), gas_start)
 
 
 @internal
-def _kill(claim_id: bytes32, position_id: bytes32, p: positions.Position) -> positions.Position:
-    position: positions.Position = p
-    position.alive -= 1
-    position.survivors = position.survivors ^ claim_id
-    self.claims[claim_id].standing |= DEAD
-    log ClaimDied(claim_id=claim_id, position=position_id, alive=position.alive)
-    return position
-
-
-@internal
-def _credit(claim_id: bytes32, gas_start: uint256):
-    """
-    @notice 125 % of the work of this call, for when the claim is final.
-    """
-    gas: uint256 = TX_GAS + BYTE_GAS * len(msg.data) + gas_start - msg.gas + CREDIT_GAS
-    amount: uint256 = gas * min(tx.gasprice, MAX_GAS_PRICE) * 5 // 4
-    self.work[claim_id][msg.sender] += amount
-    log WorkCredited(claim_id=claim_id, worker=msg.sender, amount=amount)
+def _kill(claim_id: bytes32, position_id: bytes32, round: uint256, number: uint256):
+    positions._leave(position_id, round, number, claim_id)
+    entries._set_status(claim_id, entries.DEAD)
+    log ClaimDied(claim_id=claim_id, position=position_id)

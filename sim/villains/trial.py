@@ -12,7 +12,7 @@ from sim.villains.lies import Lie
 
 HONEST = 0xA11CE
 TURNS = 40
-DISPUTE = ("Claims.claim", "Claims.move", "Claims.prove")
+DISPUTE = ("Claims.claim", "Claims.reveal", "Claims.descend", "Claims.prove")
 
 
 @dataclass(frozen=True)

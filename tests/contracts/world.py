@@ -14,6 +14,7 @@ from typing import Any
 from contracts import Artifact, load_artifact
 from contracts.build import compile_artifact
 from protocol.codec.frames import Frame, encode_payload
+from protocol.duel import Difference, find_difference
 from protocol.keccak import ZERO, encode_word, keccak
 from protocol.types import Header, Phase, compute_header_leaf, encode_header
 from sim.evm import Contract, Evm, Result, compute_create_address
@@ -102,6 +103,7 @@ class World:
     steps: int = 40
     times: Times = Times()
     stake_wei: int = 10**18
+    group_bits: int = 5
     batch_depth: int = 3
     evm: Evm = field(default_factory=Evm)
 
@@ -123,6 +125,7 @@ class World:
             self.judge.address,
             GENESIS_ROOT,
             self.height,
+            self.group_bits,
             *clocks,
             self.stake_wei,
         )
@@ -187,12 +190,12 @@ class World:
 
     def get_duel(self, a: Claim, b: Claim) -> dict[str, Any]:
         """The duel seen from `a`."""
-        names = ("round", "index", "since", "left_a", "left_b", "revealed", "node_a", "node_b", "is_out_a", "is_out_b")
+        names = ("round", "index", "since", "left_a", "left_b", "revealed", "pair", "is_out_a", "is_out_b")
         return dict(zip(names, self.evm.call(self.claims, "get_duel", a.id, b.id), strict=True))
 
     def get_position(self, parent: bytes) -> dict[str, Any]:
         """The current one."""
-        names = ("position", "generation", "epoch", "close", "deadline", "count", "alive", "winner")
+        names = ("position", "generation", "epoch", "close", "rounds", "count", "winner")
         return dict(zip(names, self.evm.call(self.claims, "get_position", parent), strict=True))
 
     def is_alive(self, claim: Claim) -> bool:
@@ -206,16 +209,19 @@ class World:
         duel = self.get_duel(mine, other)
         round_, index = duel["round"], duel["index"]
         if duel["revealed"] == 0:
-            return self.transact_move(who, mine, other, [], [], mine.history.get_reveal(round_, index))
-        ours = mine.history.get_reveal(round_, index)
-        theirs = other.history.get_reveal(round_, index)
-        first = next(i for i in range(16) if ours[i] != theirs[i])
+            return self.reveal(
+                who, mine, other, other.history.get_node(self.height - 4 * round_, index), mine.history.get_reveal(round_, index)
+            )
+        difference = find_difference(mine.history.get_reveal(round_, index), other.history.get_reveal(round_, index))
         is_last = 4 * (round_ + 1) == self.height
-        following = mine.history.get_reveal(round_ + 1, 16 * index + first) if next_too and not is_last else []
-        return self.transact_move(who, mine, other, ours, theirs, following)
+        following = mine.history.get_reveal(round_ + 1, 16 * index + difference.place) if next_too and not is_last else []
+        return self.descend(who, mine, other, difference, following)
 
-    def transact_move(self, who: str, mine: Claim, other: Claim, *lists: list[bytes]) -> Result:
-        return self.evm.transact(who, self.claims, "move", mine.id, other.id, *lists, gas_price=GAS_PRICE)
+    def reveal(self, who: str, mine: Claim, other: Claim, node_other: bytes, nodes: list[bytes]) -> Result:
+        return self.evm.transact(who, self.claims, "reveal", mine.id, other.id, node_other, nodes, gas_price=GAS_PRICE)
+
+    def descend(self, who: str, mine: Claim, other: Claim, difference: Difference, nodes: list[bytes]) -> Result:
+        return self.evm.transact(who, self.claims, "descend", mine.id, other.id, difference, nodes, gas_price=GAS_PRICE)
 
     def compute_args(self, header: Header, burn: int = 0, witness: bytes | None = None) -> bytes:
         """The toy step's complete arguments."""
@@ -224,6 +230,7 @@ class World:
     def prove(self, who: str, a: Claim, b: Claim, headers: Sequence[Header], args: bytes | None = None, gas: int = 1 << 24) -> Result:
         """Decides the duel; `headers` are the right ones."""
         index = self.get_duel(a, b)["index"]
+        leaves = a.history.get_node(0, index), b.history.get_node(0, index)
         path: list[bytes] = []
         if index == 0:
             args = b"" if args is None else args
@@ -231,7 +238,7 @@ class World:
             before = headers[min(index - 1, len(headers) - 1)]
             args = self.compute_args(before) if args is None else args
             path = a.history.prove_leaf(index - 1)
-        return self.evm.transact(who, self.claims, "prove", a.id, b.id, args, path, gas_price=GAS_PRICE, gas=gas)
+        return self.evm.transact(who, self.claims, "prove", a.id, b.id, *leaves, args, path, gas_price=GAS_PRICE, gas=gas)
 
     def play(self, a: Claim, b: Claim, who_a: str, who_b: str) -> int:
         """Both sides reveal in turn until the proof is due; how many transactions that took."""

@@ -1,7 +1,7 @@
 # pragma version 0.4.3
 """
 @title Duels: their rounds and their clocks
-@dev Who lives and who dies is decided in `Claims`. docs/dispute.md has the rules.
+@dev Who lives and who dies is decided in `Claims`. docs/dispute.md has the rules. Twin: protocol/duel.py.
 """
 
 from . import nodes
@@ -9,26 +9,25 @@ from . import nodes
 # ---- structs
 
 struct Duel:  # of `a` and `b`, seen from `a`
+    start: uint256  # when the clocks begin
     round: uint256
     index: uint256  # place of the disputed node in its level
     since: uint256  # the clocks run from here
     used_a: uint256  # seconds taken off so far
     used_b: uint256
     revealed: uint256  # bits A and B
-    held_a: bytes32  # what a side is held to: its disputed node, or, once it has revealed below it, the hash of that reveal
-    held_b: bytes32
+    pair: bytes32  # hash of the two disputed nodes, that of the smaller id first; nothing in round 0
 
 struct StoredDuel:  # seen from the claim with the smaller id
-    numbers: uint256  # round 16 | revealed 16 | index 32 | since 64 | used_a 64 | used_b 64 bits
-    held_a: bytes32
-    held_b: bytes32
+    numbers: uint256  # start 48 | since 48 | used_a 48 | used_b 48 | index 32 | round 16 | revealed 16 bits
+    pair: bytes32
 
 # ---- constants
 
 NODES: constant(uint256) = 16
 A: constant(uint256) = 1
 B: constant(uint256) = 2
-MASK_64: constant(uint256) = 2**64 - 1
+MASK_48: constant(uint256) = 2**48 - 1
 MASK_32: constant(uint256) = 2**32 - 1
 MASK_16: constant(uint256) = 2**16 - 1
 
@@ -72,108 +71,109 @@ def __init__(rounds: uint256, censorship_s: uint256, grace_s: uint256):
 
 @internal
 @pure
-def _compute_duel_id(a: bytes32, b: bytes32) -> bytes32:
-    if convert(a, uint256) < convert(b, uint256):
-        return keccak256(concat(a, b))
-    return keccak256(concat(b, a))
+def _is_low(a: bytes32, b: bytes32) -> bool:
+    return convert(a, uint256) < convert(b, uint256)
+
+
+@internal
+@pure
+def _compute_pair(a: bytes32, b: bytes32, node_a: bytes32, node_b: bytes32) -> bytes32:
+    if self._is_low(a, b):
+        return keccak256(concat(node_a, node_b))
+    return keccak256(concat(node_b, node_a))
 
 
 @internal
 @view
-def _get_duel(a: bytes32, b: bytes32, close: uint256) -> Duel:
+def _get_duel(a: bytes32, b: bytes32) -> Duel:
     """
-    @notice A duel exists as soon as its claims do: in round 0 both have revealed. Its clocks never start before entry closes.
+    @notice One in which something was done; else its start is 0.
     """
-    stored: StoredDuel = self.duels[self._compute_duel_id(a, b)]
+    stored: StoredDuel = self.duels[self._compute_pair(a, b, a, b)]
     numbers: uint256 = stored.numbers
     duel: Duel = Duel(
-        round=numbers >> 240,
-        index=(numbers >> 192) & MASK_32,
-        since=max((numbers >> 128) & MASK_64, close),
-        used_a=(numbers >> 64) & MASK_64,
-        used_b=numbers & MASK_64,
-        revealed=(numbers >> 224) & MASK_16,
-        held_a=stored.held_a,
-        held_b=stored.held_b,
+        start=numbers >> 208,
+        round=(numbers >> 16) & MASK_16,
+        index=(numbers >> 32) & MASK_32,
+        since=(numbers >> 160) & MASK_48,
+        used_a=(numbers >> 112) & MASK_48,
+        used_b=(numbers >> 64) & MASK_48,
+        revealed=numbers & MASK_16,
+        pair=stored.pair,
     )
-    if duel.round == 0:
-        duel.revealed = A | B
-    if convert(a, uint256) > convert(b, uint256):
+    if not self._is_low(a, b):
         duel = self._flip(duel)
     return duel
 
 
 @internal
+@pure
+def _open_duel(start: uint256) -> Duel:
+    """
+    @notice A duel exists as soon as its claims are in one group: in round 0 both have revealed. `start` is when the group's round begins.
+    """
+    return Duel(start=start, round=0, index=0, since=start, used_a=0, used_b=0, revealed=A | B, pair=empty(bytes32))
+
+
+@internal
 def _set_duel(a: bytes32, b: bytes32, duel: Duel):
     d: Duel = duel
-    if convert(a, uint256) > convert(b, uint256):
+    if not self._is_low(a, b):
         d = self._flip(duel)
-    numbers: uint256 = d.round << 240 | d.revealed << 224 | d.index << 192 | d.since << 128 | d.used_a << 64 | d.used_b
-    self.duels[self._compute_duel_id(a, b)] = StoredDuel(numbers=numbers, held_a=d.held_a, held_b=d.held_b)
+    clocks: uint256 = d.start << 208 | d.since << 160 | d.used_a << 112 | d.used_b << 64
+    numbers: uint256 = clocks | d.index << 32 | d.round << 16 | d.revealed
+    self.duels[self._compute_pair(a, b, a, b)] = StoredDuel(numbers=numbers, pair=d.pair)
 
 
 @internal
 @pure
 def _flip(d: Duel) -> Duel:
     return Duel(
+        start=d.start,
         round=d.round,
         index=d.index,
         since=d.since,
         used_a=d.used_b,
         used_b=d.used_a,
         revealed=(d.revealed & A) << 1 | d.revealed >> 1,
-        held_a=d.held_b,
-        held_b=d.held_a,
+        pair=d.pair,
     )
 
 
 @internal
-def _complete(
-    mine: bytes32, other: bytes32, duel: Duel, nodes_mine: DynArray[bytes32, NODES], nodes_other: DynArray[bytes32, NODES]
-) -> Duel:
+def _descend(mine: bytes32, other: bytes32, duel: Duel, difference: nodes.Difference) -> Duel:
     """
-    @notice Complete the round with both reveals, of which mine's may be made here, and descend to the first node that differs.
+    @notice Complete a round that the other side has revealed in, with the first difference; its two nodes are the disputed ones now.
     """
     d: Duel = duel
-    # CHECK
-    assert len(nodes_mine) == NODES and len(nodes_other) == NODES, "claims: wrong number of nodes"
-    if d.round == 0:
-        assert nodes._fold(nodes_mine) == d.held_a, "claims: mine revealed other nodes"
-        assert nodes._fold(nodes_other) == d.held_b, "claims: the other revealed other nodes"
-    else:
+    if d.round != 0:
         assert d.revealed == B, "claims: the other has not revealed"
-        assert keccak256(abi_encode(nodes_other)) == d.held_b, "claims: the other revealed other nodes"
-        assert nodes._fold(nodes_mine) == d.held_a, "claims: the nodes are not the disputed one's"
         d.used_a += self._compute_charge(d)
-        d.since = block.timestamp
-    # COMPUTE
-    first: uint256 = 0
-    for i: uint256 in range(NODES):
-        if nodes_mine[i] != nodes_other[i]:
-            break
-        first += 1
-    d.held_a = nodes_mine[first]
-    d.held_b = nodes_other[first]
-    d.index = d.index << nodes.LEVELS | first
+        d.since = max(d.since, block.timestamp)
+    d.pair = self._compute_pair(mine, other, difference.node_mine, difference.node_other)
+    d.index = d.index << nodes.LEVELS | difference.place
     d.revealed = 0
-    if convert(mine, uint256) < convert(other, uint256):
-        log Descended(low=mine, high=other, round=d.round, index=d.index, node_low=d.held_a, node_high=d.held_b)
+    if self._is_low(mine, other):
+        log Descended(
+            low=mine, high=other, round=d.round, index=d.index, node_low=difference.node_mine, node_high=difference.node_other
+        )
     else:
-        log Descended(low=other, high=mine, round=d.round, index=d.index, node_low=d.held_b, node_high=d.held_a)
+        log Descended(
+            low=other, high=mine, round=d.round, index=d.index, node_low=difference.node_other, node_high=difference.node_mine
+        )
     d.round += 1
     return d
 
 
 @internal
-def _reveal(mine: bytes32, other: bytes32, duel: Duel, revealed: DynArray[bytes32, NODES]) -> Duel:
+def _reveal(mine: bytes32, other: bytes32, duel: Duel, node_other: bytes32, revealed: DynArray[bytes32, NODES]) -> Duel:
     """
-    @notice Reveal for `a` in a round that is not the first.
+    @notice Reveal for `a` in a round that is not the first, in which nobody has revealed yet.
     """
     d: Duel = duel
-    assert d.round < ROUNDS and d.round != 0 and d.revealed == 0, "claims: bring the nodes of this round"
-    assert nodes._fold(revealed) == d.held_a, "claims: the nodes are not the disputed one's"
+    assert d.round != 0 and d.round < ROUNDS and d.revealed == 0, "claims: no reveal is due"
+    assert self._compute_pair(mine, other, nodes._fold(revealed), node_other) == d.pair, "claims: not the disputed nodes"
     d.used_a += self._compute_charge(d)
-    d.held_a = keccak256(abi_encode(revealed))
     d.revealed = A
     log Revealed(mine=mine, other=other, round=d.round, nodes=revealed)
     return d
