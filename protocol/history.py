@@ -81,6 +81,11 @@ class History:
         """The history commitment."""
         return self._upper[-1][0]
 
+    @property
+    def post_root(self) -> bytes:
+        """Of the state that the run ends in."""
+        return self.machine.header.state
+
     def get_node(self, height: int, index: int) -> bytes:
         """The node `height` levels above the leaves."""
         if height >= self._chunk_height:

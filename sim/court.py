@@ -22,6 +22,9 @@ from protocol.signing import compute_domain
 from protocol.types import INBOX_AUTHORITY, VAULT_AUTHORITY, compute_record_hash
 from sim.evm import Abi, Artifact, Contract, Evm, Result, get_type
 from sim.scribe import CHAIN_ID, get_address, make_key
+from sim.villains.forgery import Forgery
+
+Commitment = History | Forgery
 
 GAS_PRICE = 10**9
 STRANGER = 0x57A6
@@ -184,15 +187,15 @@ class Court:
         """The current one."""
         return PositionView(*self.call("Claims", "get_position", parent))
 
-    def claim(self, sender: int, parent: bytes, epoch: int, history: History, stake_from: bytes = ZERO) -> Result:
+    def claim(self, sender: int, parent: bytes, epoch: int, history: Commitment, stake_from: bytes = ZERO) -> Result:
         """What `history` leads to. The result's value is the claim's id."""
         value = self.params.stake_wei if stake_from == ZERO else 0
         nodes = history.get_reveal(history.height, 0)
         siblings = history.prove_leaf((1 << history.height) - 1)
-        post_root = history.machine.header.state
-        return self.transact(sender, "Claims", "claim", parent, epoch, post_root, history.root, nodes, siblings, stake_from, value=value)
+        body = history.post_root, history.root
+        return self.transact(sender, "Claims", "claim", parent, epoch, *body, nodes, siblings, stake_from, value=value)
 
-    def move(self, sender: int, mine: bytes, ours: History, other: bytes, theirs: History) -> Result:
+    def move(self, sender: int, mine: bytes, ours: Commitment, other: bytes, theirs: Commitment) -> Result:
         """The best move there is for `mine`: completes the round if it can, and reveals the next one."""
         duel = self.call("Claims", "get_duel", mine, other)
         round_, index, revealed = duel[0], duel[1], duel[5]
@@ -204,7 +207,7 @@ class Court:
         following = ours.get_reveal(below, (index << REVEAL_HEIGHT) + difference.place) if below else []
         return self.transact(sender, "Claims", "descend", mine, other, tuple(difference), following)
 
-    def prove(self, sender: int, mine: bytes, ours: History, other: bytes, theirs: History) -> Result:
+    def prove(self, sender: int, mine: bytes, ours: History, other: bytes, theirs: Commitment) -> Result:
         """The step that the two differ in, once the proof is due."""
         index = self.call("Claims", "get_duel", mine, other)[1]
         leaves = ours.get_leaf(index), theirs.get_leaf(index)
