@@ -3,8 +3,9 @@
 import pytest
 
 from challenger.board import Status
-from challenger.events import Finalize, Move, PostClaim, Prove, Reopen, Timeout, WithdrawWork
+from challenger.events import Descend, Finalize, PostClaim, Prove, Reopen, Timeout, WithdrawWork
 from challenger.evidence import Alert, AlertCode, Death, Evidence, Judgement, Verdict
+from protocol.duel import find_difference
 from protocol.keccak import ZERO
 from sim.arena import Party, Villain, World, play
 from sim.villains.lies import LIES
@@ -31,7 +32,7 @@ def test_dispute__against_a_lie__plays_to_final_and_collects() -> None:
     pass_close(world)
     play(world, [alice], turns=6)
     kinds = [type(send.action) for send in alice.sent]
-    assert kinds[:5] == [PostClaim, Move, Move, Prove, Finalize]
+    assert kinds[:5] == [PostClaim, Descend, Descend, Prove, Finalize]
     assert sorted(kind.__name__ for kind in kinds[5:]) == ["WithdrawStake", "WithdrawWork"]
     assert world.court.call("Claims", "is_final", get_winner(world))
     assert len({(send.name, send.attempt) for send in alice.sent}) == len(alice.sent)
@@ -170,14 +171,13 @@ class Forged:
         if round_ == court.params.rounds or revealed == 1:
             return
         nodes = self.tree.get_reveal(round_, index)
-        if revealed == 0:
-            court.transact(0xBAD, "Claims", "move", mine, other, [], [], nodes)
-            return
         height = court.params.history_height - 4 * round_
-        theirs = self.world.truth.get_reveal(height, index)
-        first = next(i for i in range(16) if nodes[i] != theirs[i])
-        following = self.tree.get_reveal(round_ + 1, 16 * index + first) if round_ + 1 < court.params.rounds else []
-        court.transact(0xBAD, "Claims", "move", mine, other, nodes, theirs, following)
+        if revealed == 0:
+            court.transact(0xBAD, "Claims", "reveal", mine, other, self.world.truth.get_node(height, index), nodes)
+            return
+        difference = find_difference(nodes, self.world.truth.get_reveal(height, index))
+        following = self.tree.get_reveal(round_ + 1, 16 * index + difference.place) if round_ + 1 < court.params.rounds else []
+        court.transact(0xBAD, "Claims", "descend", mine, other, tuple(difference), following)
 
 
 def test_restart__after_every_block__proposes_what_the_first_would() -> None:
@@ -221,13 +221,13 @@ def test_reorg__undone_and_seen_again__acts_anew_only_when_the_first_is_over() -
     assert len(alice.sent) == 1
     alice.land()
     alice.catch_up()
-    assert [type(send.action) for send in alice.sent] == [PostClaim, Move]
+    assert [type(send.action) for send in alice.sent] == [PostClaim, Descend]
     alice.undo(1)
     position = alice.state.board.get_position(world.court.genesis)
     assert position is not None
     assert len(position.claims) == 1
     alice.catch_up()
-    assert [type(send.action) for send in alice.sent] == [PostClaim, Move]
+    assert [type(send.action) for send in alice.sent] == [PostClaim, Descend]
 
 
 def test_watch_only__wrong_claim__is_told_and_nothing_sent() -> None:
@@ -275,7 +275,7 @@ def test_stuck_position__deadline_passes__is_reopened_and_claimed_again() -> Non
     world.lie()
     world.court.claim(CAROL, world.court.genesis, world.epoch, world.truth)
     position = world.court.get_position(world.court.genesis)
-    world.court.set_time(position.deadline)
+    world.court.set_time(position.close + world.court.params.tournament_round_s)
     alice = Party(world, ALICE, claim_if_missing=True)
     play(world, [alice], turns=4)
     assert [type(send.action) for send in alice.sent][:2] == [Reopen, PostClaim]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from challenger.events import AdvanceStake, Effect, PostClaim, ReadStake, WithdrawStake
+from challenger.events import AdvanceStake, PostClaim, WithdrawStake
 from protocol.history import History
 from protocol.keccak import ZERO
 from protocol.trace import Machine
@@ -119,12 +119,15 @@ def test_stake_behind__entry_ends_soon__a_new_one_is_paid() -> None:
     assert len(late.state.board.tips) == 4
 
 
-def test_stake_behind__group_fills__a_new_one_is_paid() -> None:
+def test_stake_behind__many_enter__the_claim_still_waits_for_its_stake() -> None:
+    """There is room for any number of claims: a crowd of rivals is no reason to pay twice."""
     b = Branch()
-    for count in range(16):
-        assert not get_claims(Party(b.world, ALICE)), count
+    for count in range(1 << 2 * b.world.court.params.group_bits):
         b.lie_about_the_third(count)
-    assert [claim.stake_from for claim in get_claims(Party(b.world, ALICE))] == [ZERO]
+    alice = Party(b.world, ALICE)
+    assert get_actions(alice) == [AdvanceStake(b.first, b.second)]
+    play(b.world, [alice], turns=3)
+    assert [claim.stake_from for claim in get_claims(alice)] == [b.first]
 
 
 def test_stake_that_can_be_taken__is_taken_and_a_new_one_is_paid() -> None:
@@ -140,48 +143,13 @@ def test_stake_that_can_be_taken__is_taken_and_a_new_one_is_paid() -> None:
     assert [claim.stake_from for claim in get_claims(alice)] == [ZERO]
 
 
-class LateReader(Party):
-    """Its endpoint takes time to say whose the stakes are."""
-
-    def perform(self, effect: Effect) -> None:
-        if isinstance(effect, ReadStake):
-            self.__dict__.setdefault("unanswered", []).append(effect)
-        else:
-            super().perform(effect)
-
-    def answer(self) -> None:
-        """Now it says."""
-        for effect in self.__dict__.pop("unanswered"):
-            super().perform(effect)
-
-
-def test_start__owners_are_not_read_yet__no_second_stake_is_paid() -> None:
-    b = Branch()
-    b.lie_about_the_third()
-    alice = LateReader(b.world, ALICE)
-    alice.catch_up()
-    assert get_claims(alice) == []
-    alice.answer()
-    assert get_actions(alice) == [AdvanceStake(b.first, b.second)]
-
-
-def test_start__owners_cannot_be_read_and_entry_ends_soon__a_new_stake_is_paid() -> None:
-    b = Branch()
-    b.lie_about_the_third()
-    alice = LateReader(b.world, ALICE)
-    b.world.court.advance(b.world.court.params.entry_s - 1)
-    alice.catch_up()
-    (claim,) = get_claims(alice)
-    assert (claim.parent, claim.stake_from) == (b.second, ZERO)
-
-
-def test_reorg__claim_undone__its_stakes_owner_is_read_again() -> None:
+def test_reorg__claim_undone__its_stake_goes_with_it() -> None:
     b = Branch()
     alice = Party(b.world, ALICE)
-    assert b.second in alice.state.owners
-    while b.second in alice.state.board.tips:
+    assert alice.state.board.get_owner(b.second) == CAROL
+    while b.second in alice.state.board.claims:
         alice.undo(1)
-    assert b.second not in alice.state.owners
-    assert b.first in alice.state.owners
+    assert set(alice.state.board.tips) == {b.first}
+    assert alice.state.board.get_owner(b.first) == ALICE
     alice.catch_up()
-    assert b.second in alice.state.owners
+    assert set(alice.state.board.tips) == {b.first, b.second}
