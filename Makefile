@@ -15,10 +15,10 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11; do $$p -c '$(IS_BEST)'
 	for p in python3 python3.13; do $$p -c '$(IS_SUITABLE)' 2>/dev/null && echo $$p && exit; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format build twins vectors bench fuzz slow constraints clean
+.PHONY: help install demo test check format build twins vectors bench dispute-cost fuzz slow constraints clean
 
 help: ## List the targets. Example: make help
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## Create .venv with everything pinned; quick when nothing changed. Example: make install PYTHON=python3.12
 
@@ -53,6 +53,9 @@ vectors: $(STAMP) ## Write the conformance vectors anew. Example: make vectors A
 
 bench: $(STAMP) ## Measure throughput, latency and gas. Example: make bench
 	$(PY) -m bench $(ARGS)
+
+dispute-cost: $(STAMP) ## Measure what the truth costs against many liars. Example: make dispute-cost
+	$(PY) -m bench.dispute
 
 fuzz: $(STAMP) ## Run the property tests with many new examples. Example: make fuzz SEED=1234
 	HYPOTHESIS_PROFILE=fuzz STRADDLE_SEED=$(SEED) $(PY) -m pytest -q -m hypothesis --hypothesis-seed=$(SEED) $(ARGS)
