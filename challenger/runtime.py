@@ -18,13 +18,14 @@ from challenger.sink import Sink
 from challenger.state import Settings
 from challenger.worker import WorkerDied
 from l1.client import Client, WrongChain
-from l1.deploy import BadDeployment, Deployment, load_deployment, verify
+from l1.deploy import BadDeployment, Deployment, load_deployment
 from l1.follower import ReorgTooDeep
 from l1.keys import BadKey, Key, load_key
 from l1.provider import Provider, RpcError, Unavailable
 from l1.sender import Sender
 from l1.sender_queue import Policy
 from l1.shapes import Malformed
+from l1.verify import verify
 from node.config import load_config
 from node.errors import NodeCode, NodeError
 from node.logs import LogFunction, configure_logs, make_log

@@ -1,11 +1,11 @@
-"""Deploying the contracts, the deployment file, and checking that what stands on chain is what was built.
+"""Deploying the contracts, and the deployment file.
 
 Contracts have no owner and no setters, so those that know each other are told addresses that are not there yet: the deployer's nonce gives
 them in advance. The Vault's constructor, the last one, reverts if any of it went wrong.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,8 @@ import rlp
 from contracts import Artifact, load_artifact
 from l1.abi import decode_reason, encode_constructor
 from l1.client import Client, encode_hex
-from l1.contracts import read
-from l1.provider import RpcError
 from l1.sender import Sender
-from protocol.keccak import encode_words, keccak
+from protocol.keccak import keccak
 from protocol.params import PRESETS, Params
 from protocol.rules import Rules
 from protocol.signing import compute_domain
@@ -26,7 +24,7 @@ from protocol.state import State
 from protocol.types import Phase
 
 FILE_FORMAT = "straddle-deployment"
-FILE_VERSION = 1
+FILE_VERSION = 2
 MAX_FILE_BYTES = 65_536
 MAX_SPEED = 1_000_000
 MAX_ORACLES = 8
@@ -35,7 +33,6 @@ BASE_GAS = 2_053_000  # of a creation, with room for the constructor
 # The step contract of each phase: one a phase, but margin serves both sides of a trade, and the bidder.
 STEPS = {phase: "margin" if phase in (Phase.MAKER, Phase.TAKER, Phase.BIDDER) else phase.name.lower() for phase in Phase}
 STEP_NAMES = tuple(dict.fromkeys(STEPS.values()))
-VAULT_IMMUTABLES = 5
 
 
 class BadDeployment(Exception):
@@ -73,6 +70,7 @@ class Deployment:
     genesis_root: bytes
     block: int
     addresses: Mapping[str, int] = field(hash=False)  # by artifact name, steps included
+    creations: Mapping[str, bytes] = field(default_factory=dict, hash=False)  # transactions; none of a token that was there before
 
     @property
     def params(self) -> Params:
@@ -175,14 +173,16 @@ async def deploy(client: Client, sender: Sender, plan: Plan) -> Deployment:
         artifact = load_artifact(name)
         code = encode_constructor(artifact, arguments)
         numbers[name] = await sender.submit(b"", code, 0, compute_creation_gas(artifact, code))
+    creations: dict[str, bytes] = {}
     for name, number in numbers.items():
         receipt = await sender.wait(number)
         if not receipt.ok:
             raise DeployFailed(f"{name}: the creation reverted: {decode_reason(receipt.reason)}")
         if receipt.contract != addresses[name].to_bytes(20, "big"):
             raise DeployFailed(f"{name} stands elsewhere: something else used the deployer's key")
+        creations[name] = receipt.tx_hash
     root = compute_genesis_root(plan.params)
-    return Deployment(chain_id, plan.preset, plan.speed, plan.sequencer, plan.oracles, root, block, addresses)
+    return Deployment(chain_id, plan.preset, plan.speed, plan.sequencer, plan.oracles, root, block, addresses, creations)
 
 
 # -- the file
@@ -201,6 +201,7 @@ def save_deployment(path: Path, deployment: Deployment) -> None:
         "genesis_root": encode_hex(deployment.genesis_root),
         "block": deployment.block,
         "addresses": {name: _encode_address(address) for name, address in deployment.addresses.items()},
+        "creations": {name: encode_hex(tx_hash) for name, tx_hash in deployment.creations.items()},
     }
     path.write_text(json.dumps(content, indent=1) + "\n")
 
@@ -226,6 +227,7 @@ def load_deployment(path: Path) -> Deployment:
             genesis_root=bytes.fromhex(content["genesis_root"].removeprefix("0x")),
             block=_check_int(content["block"]),
             addresses={str(name): _decode_address(address) for name, address in content["addresses"].items()},
+            creations={str(name): _decode_hash(tx_hash) for name, tx_hash in content["creations"].items()},
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BadDeployment(f"{path} is malformed: {type(error).__name__}: {error}") from error
@@ -233,6 +235,8 @@ def load_deployment(path: Path) -> Deployment:
     wanted = {"Token", "Judge", "Inbox", "Claims", "Vault", *STEP_NAMES}
     if set(deployment.addresses) != wanted:
         raise BadDeployment(f"{path}: addresses differ from what is expected: {sorted(wanted ^ set(deployment.addresses))}")
+    if wanted - set(deployment.creations) - {"Token"}:
+        raise BadDeployment(f"{path}: no transactions that made {sorted(wanted - set(deployment.creations))}")
     if deployment.genesis_root != compute_genesis_root(deployment.params):
         raise BadDeployment(f"{path}: the genesis root is not that of preset {deployment.preset}")
     return deployment
@@ -249,51 +253,14 @@ def _decode_address(text: str) -> int:
     return int.from_bytes(raw, "big")
 
 
+def _decode_hash(text: str) -> bytes:
+    raw = bytes.fromhex(text.removeprefix("0x"))
+    if len(raw) != 32:
+        raise ValueError("a hash has 32 bytes")
+    return raw
+
+
 def _check_int(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise ValueError("not a number")
     return value
-
-
-# -- verification
-
-
-async def verify(client: Client, deployment: Deployment) -> None:
-    """Raises `BadDeployment` unless the chain is the deployment's, and every contract but a foreign token is exactly what its artifact and
-    arguments make, immutables included: creation is run again as a call, and its result compared with the code on chain."""
-    await client.check_chain(deployment.chain_id)
-    addresses = deployment.addresses
-    plan = Plan(deployment.preset, deployment.speed, deployment.sequencer, deployment.oracles, addresses["Token"])
-    for name, arguments in list_constructors(plan, deployment.chain_id, addresses).items():
-        code = await client.get_code(deployment.get_address(name))
-        if not code:
-            raise BadDeployment(f"{name}: no contract at {_encode_address(addresses[name])}")
-        if name == "Vault":
-            expected = _compute_vault_code(code, arguments)
-        else:
-            expected = await _create(client, name, arguments)
-        if code != expected:
-            raise BadDeployment(f"{name}: the code on chain is not what the artifact and the deployment's parameters make")
-    if not await client.get_code(deployment.get_address("Token")):
-        raise BadDeployment("Token: no contract")
-    (genesis,) = await read(client, "Claims", deployment.get_address("Claims"), "GENESIS")
-    if genesis != keccak(bytes(32) + encode_words((0,)) + deployment.genesis_root + bytes(32)):
-        raise BadDeployment("Claims: another genesis")
-
-
-async def _create(client: Client, name: str, arguments: Sequence[Any]) -> bytes:
-    """The code that the constructor leaves, by an eth_call without recipient."""
-    artifact = load_artifact(name)
-    code = encode_constructor(artifact, arguments)
-    try:
-        return await client.create(code, compute_creation_gas(artifact, code))
-    except RpcError as error:
-        raise BadDeployment(f"{name}: its constructor refuses the deployment's parameters: {decode_reason(error.data)}") from error
-
-
-def _compute_vault_code(code: bytes, arguments: Sequence[Any]) -> bytes:
-    """Its constructor wants to stand at its own address, so it cannot run again: the code must be a piece of the artifact's, of the right
-    size, followed by the immutables, which are its arguments in order."""
-    artifact = load_artifact("Vault")
-    plain = code[: artifact.runtime_size - 32 * VAULT_IMMUTABLES]
-    return (plain if plain in artifact.bytecode else b"") + encode_words(arguments)

@@ -74,6 +74,7 @@ class Transaction:
     input: bytes
     block_hash: bytes | None
     block_number: int | None
+    raw: bytes  # the signed envelope
 
 
 def parse_quantity(value: object) -> int:
@@ -156,7 +157,8 @@ def parse_receipt(item: object, tx_hash: bytes) -> Receipt:
 
 def parse_transaction(item: object, tx_hash: bytes) -> Transaction:
     """Recomputes the hash from the fields: a wrong input cannot pass."""
-    if keccak(encode_transaction(item)) != tx_hash:
+    raw = encode_transaction(item)
+    if keccak(raw) != tx_hash:
         raise Malformed("transaction does not have the hash that was asked for")
     to, block_hash, number = _get(item, "to"), _get(item, "blockHash"), _get(item, "blockNumber")
     return Transaction(
@@ -168,6 +170,7 @@ def parse_transaction(item: object, tx_hash: bytes) -> Transaction:
         input=parse_data(_get(item, "input")),
         block_hash=None if block_hash is None else parse_data(block_hash, 32),
         block_number=None if number is None else parse_quantity(number),
+        raw=raw,
     )
 
 

@@ -5,11 +5,12 @@ from pathlib import Path
 import trio
 
 from l1.client import Client
-from l1.deploy import Deployment, Plan, deploy, load_deployment, save_deployment, verify
+from l1.deploy import Deployment, Plan, deploy, load_deployment, save_deployment
 from l1.keys import Key, load_key
 from l1.provider import Provider
 from l1.sender import MemoryJournal, Sender
 from l1.sender_queue import Policy
+from l1.verify import Finding, inspect
 
 POLL_S = 0.2
 
@@ -30,8 +31,8 @@ async def deploy_from_file(url: str, key: Path, password: Path | None, plan: Pla
         save_deployment(out, await deploy_with(Client(provider), load_key(key, password), plan))
 
 
-async def verify_file(url: str, path: Path) -> None:
-    """Raises `BadDeployment`."""
+async def inspect_file(url: str, path: Path) -> list[Finding]:
+    """What the contracts are that the deployment file names. Raises `BadDeployment` for the file itself, and `WrongChain`."""
     deployment = load_deployment(path)
     async with Provider(url) as provider:
-        await verify(Client(provider), deployment)
+        return await inspect(Client(provider), deployment)

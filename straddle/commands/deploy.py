@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+EXIT_DIFFERS = 1
+
 
 def parse_address(_context: click.Context, _parameter: click.Parameter, value: object) -> object:
     """20 bytes in hex become an integer; tuples element by element."""
@@ -42,21 +44,22 @@ def command(
     sequencer: int | None,
     oracles: tuple[int, ...],
     token: int | None,
-) -> None:
+) -> int:
     """Deploy the contracts and write the deployment file, or verify one.
 
     Nothing that is deployed has an owner: whatever is given here is fixed for ever. Example, on a devnet whose keys are in files:
 
     straddle deploy --key deployer.json --sequencer 0x7099... --oracle 0x3C44... --oracle 0x90F7... --oracle 0x15d3...
+
+    With --verify: one line for each contract, and the exit code 1 if one is not what was built with the file's parameters. What is wrong
+    has one of these codes: code-missing, code-other, arguments-other, creation-other, wiring-other.
     """
     import trio
 
-    from sim.deployer import deploy_from_file, verify_file
+    from sim.deployer import deploy_from_file
 
     if verify:
-        trio.run(verify_file, url, out)
-        click.echo(f"{out}: what stands on chain is what was built")
-        return
+        return print_verification(url, out)
     if key is None or sequencer is None or not oracles:
         raise click.UsageError("deploying needs --key, --sequencer and --oracle")
     if out.exists():
@@ -65,3 +68,24 @@ def command(
 
     trio.run(deploy_from_file, url, key, password_file, Plan(preset, speed, sequencer, oracles, token), out)
     click.echo(f"deployed; {out} says where")
+    return 0
+
+
+def print_verification(url: str, path: Path) -> int:
+    """The exit code."""
+    import trio
+
+    from sim.deployer import inspect_file
+
+    findings = trio.run(inspect_file, url, path)
+    for finding in findings:
+        word = "WRONG" if finding.faults else "ok"
+        click.echo(f"{finding.name:<10} 0x{finding.address.hex()}  {word}{finding.note and ': ' + finding.note}")
+        for fault in finding.faults:
+            click.echo(f"{'':10} {fault.text} [{fault.code}]")
+    wrong = [finding.name for finding in findings if finding.faults]
+    if wrong:
+        click.echo(f"{path}: {len(wrong)} of {len(findings)} contracts are not what was built: {', '.join(wrong)}")
+        return EXIT_DIFFERS
+    click.echo(f"{path}: what stands on chain is what was built")
+    return 0

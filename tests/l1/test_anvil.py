@@ -18,10 +18,11 @@ from l1.abi import encode_call
 from l1.batches import BatchIndex, EpochReader
 from l1.client import Client
 from l1.contracts import encode_approve, encode_deposit, encode_mint, encode_post, get_claim, get_epoch, read
-from l1.deploy import Deployment, deploy, load_deployment, save_deployment, verify
+from l1.deploy import Deployment, deploy, load_deployment, save_deployment
 from l1.follower import Follower, FollowerEvent
 from l1.provider import Provider, RpcError
 from l1.sender_queue import Policy, Refusal, classify_refusal
+from l1.verify import verify
 from protocol.codec.frames import Frame
 from protocol.params import PRESETS
 from protocol.types import VAULT_AUTHORITY

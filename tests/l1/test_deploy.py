@@ -1,6 +1,7 @@
 """Deploying everything on a real chain, the deployment file, verification, and the bindings of every event and call."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from eth_abi import abi as eth_abi
 
 from contracts import load_artifact
 from l1.abi import get_events, to_abi
+from l1.client import Client, encode_hex
 from l1.contracts import (
     EVENTS,
     AccountOpened,
@@ -38,11 +40,11 @@ from l1.deploy import (
     deploy,
     load_deployment,
     save_deployment,
-    verify,
 )
-from l1.provider import RpcError
+from l1.provider import Provider, RpcError
 from l1.sender import NotSent
 from l1.shapes import Log, Malformed
+from l1.verify import FaultCode, inspect, verify
 from protocol.codec.frames import Frame
 from protocol.params import PRESETS
 from protocol.types import VAULT_AUTHORITY, Phase
@@ -111,22 +113,91 @@ async def test_a_deployment_is_what_its_file_says(dev: Dev, deployment: Deployme
     assert (await get_position(dev.client, claims, genesis)).close == 0
 
 
-async def test_verification_finds_every_difference(dev: Dev, deployment: Deployment) -> None:
-    oracle = deployment.oracles[0]
-    swapped = dict(deployment.addresses)
-    swapped["open"], swapped["scan"] = swapped["scan"], swapped["open"]
-    for wrong in (
-        replace(deployment, speed=SPEED + 1),
-        replace(deployment, preset="devnet"),
-        replace(deployment, oracles=(oracle + 1, *deployment.oracles[1:])),
-        replace(deployment, sequencer=oracle),
-        replace(deployment, addresses=swapped),
-        replace(deployment, addresses={**deployment.addresses, "Vault": deployment.addresses["Claims"]}),
-        replace(deployment, addresses={**deployment.addresses, "Token": 5}),
-        replace(deployment, genesis_root=bytes(32)),
+def swap(values: Mapping[str, Any], one: str, other: str) -> dict[str, Any]:
+    return {**values, one: values[other], other: values[one]}
+
+
+async def find_faults(dev: Dev, deployment: Deployment) -> dict[str, set[FaultCode]]:
+    """Contract -> what is wrong with it."""
+    findings = await inspect(dev.client, deployment)
+    return {finding.name: {fault.code for fault in finding.faults} for finding in findings if finding.faults}
+
+
+CODE, ARGUMENTS, CREATION, WIRING, MISSING = (getattr(FaultCode, name) for name in ("CODE", "ARGUMENTS", "CREATION", "WIRING", "MISSING"))
+
+
+async def test_verification_says_what_differs_and_where(dev: Dev, deployment: Deployment) -> None:
+    assert await find_faults(dev, deployment) == {}
+    addresses, creations, oracle = deployment.addresses, deployment.creations, deployment.oracles[0]
+    made = {ARGUMENTS, CREATION}
+    swapped = replace(deployment, addresses=swap(addresses, "open", "scan"))
+    for wrong, faults in (
+        (replace(deployment, speed=SPEED + 1), {"Inbox": made, "Claims": made}),
+        (replace(deployment, sequencer=oracle), {"Inbox": {*made, WIRING}}),
+        (replace(deployment, genesis_root=bytes(32)), {"Claims": {WIRING}}),
+        (swapped, {"open": {CODE, CREATION}, "scan": {CODE, CREATION}, "Judge": {*made, WIRING}}),
+        (replace(deployment, creations=swap(creations, "open", "scan")), {"open": {CREATION}, "scan": {CREATION}}),
+        (replace(deployment, creations={**creations, "Vault": b"\x07" * 32}), {"Vault": {CREATION}}),
     ):
-        with pytest.raises(BadDeployment):
+        assert await find_faults(dev, wrong) == faults
+        with pytest.raises(BadDeployment, match=next(iter(faults))):
             await verify(dev.client, wrong)
+    oracles = await find_faults(dev, replace(deployment, oracles=(oracle + 1, *deployment.oracles[1:])))
+    assert {name for name, codes in oracles.items() if ARGUMENTS in codes} == {"mark", "settle"}, "only these know the oracles"
+    elsewhere = await find_faults(dev, replace(deployment, addresses={**addresses, "Vault": addresses["Claims"]}))
+    assert elsewhere["Vault"] == {CODE, CREATION, WIRING}
+    assert elsewhere["Inbox"] == {*made, WIRING}
+
+
+async def test_verification_of_what_is_not_there(dev: Dev, deployment: Deployment) -> None:
+    nowhere = {**deployment.addresses, "Inbox": 0xDEAD}
+    faults = await find_faults(dev, replace(deployment, addresses=nowhere))
+    assert faults["Inbox"] == {MISSING, CREATION}
+    assert faults["Claims"] == {ARGUMENTS, CREATION, WIRING}, "its constructor asks the inbox"
+    foreign = replace(deployment, creations={name: tx for name, tx in deployment.creations.items() if name != "Token"})
+    assert await find_faults(dev, foreign) == {}
+    assert (await inspect(dev.client, foreign))[-1].note
+    assert (await find_faults(dev, replace(foreign, addresses={**foreign.addresses, "Token": 5})))["Token"] == {MISSING}
+
+
+async def test_right_code_left_by_other_creation_code_is_found(dev: Dev, deployment: Deployment) -> None:
+    """Creation code that writes storage first and then leaves the very code of the artifact: nobody could tell by the code."""
+    code = await dev.client.get_code(deployment.get_address("Claims"))
+    # PUSH1 7 PUSH1 9 SSTORE; then CODECOPY of what follows these 18 bytes, and RETURN
+    creation = bytes.fromhex(f"6007600955 61{len(code):04x} 80 6012 5f 39 5f f3 00 00 00") + code
+    nonce = await dev.client.get_nonce(ALICE.address)
+    tx_hash = await dev.send(ALICE, nonce, to=None, data=creation, gas=8_000_000)
+    await dev.mine()
+    receipt = await dev.client.get_receipt(tx_hash)
+    assert receipt is not None
+    assert receipt.contract is not None
+    assert await dev.client.get_code(receipt.contract) == code
+    address = int.from_bytes(receipt.contract, "big")
+    planted = replace(
+        deployment,
+        addresses={**deployment.addresses, "Claims": address},
+        creations={**deployment.creations, "Claims": tx_hash},
+    )
+    faults = await find_faults(dev, planted)
+    assert faults["Claims"] == {CREATION}
+    hidden = await find_faults(dev, replace(planted, creations=deployment.creations))
+    assert hidden["Claims"] == {CREATION}, "the transaction that made another one"
+
+
+async def test_an_endpoint_that_shows_other_code_is_found(dev: Dev, deployment: Deployment) -> None:
+    """It stands between us and the chain, and flips one bit of the judge's code."""
+    victim = encode_hex(deployment.get_address("Judge"))
+
+    class Liar(Provider):
+        async def request(self, method: str, params: Any = (), **options: Any) -> Any:
+            answer = await super().request(method, params, **options)
+            if method == "eth_getCode" and params[0] == victim:
+                return answer[:100] + f"{int(answer[100], 16) ^ 1:x}" + answer[101:]
+            return answer
+
+    async with Liar(dev.url) as liar:
+        findings = await inspect(Client(liar), deployment)
+    assert {finding.name: [fault.code for fault in finding.faults] for finding in findings if finding.faults} == {"Judge": [CODE]}
 
 
 async def test_events_and_calls_of_deposit_message_and_batch(dev: Dev, deployment: Deployment) -> None:
@@ -202,7 +273,7 @@ def test_every_event_decodes_to_what_was_logged(name: str) -> None:
     "change",
     [
         {"format": "other"},
-        {"version": 2},
+        {"version": 1},
         {"chain_id": "1"},
         {"chain_id": True},
         {"preset": "nowhere"},
@@ -215,12 +286,16 @@ def test_every_event_decodes_to_what_was_logged(name: str) -> None:
         {"addresses": {}},
         {"addresses": 3},
         {"block": None},
+        {"creations": {}},
+        {"creations": {"Vault": "0x01"}},
+        {"creations": 3},
     ],
 )
 def test_a_broken_deployment_file_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
     names = {"Token", "Judge", "Inbox", "Claims", "Vault", *STEPS.values()}
     plan = make_plan("minimal")
-    good = Deployment(1, "minimal", SPEED, plan.sequencer, ORACLES, bytes(32), 0, {name: place + 1 for place, name in enumerate(names)})
+    places, creations = {name: place + 1 for place, name in enumerate(names)}, dict.fromkeys(names, bytes(32))
+    good = Deployment(1, "minimal", SPEED, plan.sequencer, ORACLES, bytes(32), 0, places, creations)
     path = tmp_path / "deployment.json"
     save_deployment(path, replace(good, genesis_root=compute_genesis_root(plan.params)))
     assert load_deployment(path).speed == SPEED
