@@ -1,11 +1,15 @@
 """The claims contract's state as its events tell it: a fold over blocks, kept as immutable boards so that a block can be undone.
 
+Anybody may enter claims without end. So a block costs what it changes, however large
+the board is, and boards share what they have in common.
+
 Raises `Malformed` for events that the contracts cannot have emitted: the endpoint lies, or serves another deployment.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum
+from typing import Any
 
 from l1.contracts import (
     BatchPosted,
@@ -27,6 +31,7 @@ from l1.shapes import Header, Malformed
 from protocol.duel import A, B, Duel, apply_descent, apply_reveal, flip, open_duel
 from protocol.keccak import ZERO, encode_word, keccak
 from protocol.params import Params
+from protocol.persistent import Map
 from protocol.tournament import Bracket, Place, enter, get_place, get_start, leave, move_up
 from protocol.types import Record, compute_record_hash
 
@@ -54,17 +59,19 @@ class Claim:
     seed: int  # place in the order of entry
     round: int  # of the tournament, that it stands in
     status: Status
+    died: int = 0  # chain time, if it is dead
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Claims that share a parent, in order of entry."""
+    """Claims that share a parent."""
 
     id: bytes
     parent: bytes
     epoch: int
-    claims: tuple[bytes, ...]
+    claims: Map[int, bytes]  # by seed
     bracket: Bracket
+    final: bytes | None = None  # the claim of it that is
 
     @property
     def close(self) -> int:
@@ -88,14 +95,18 @@ class Board:
     params: Params
     genesis: bytes
     header: Header
-    claims: Mapping[bytes, Claim]
-    positions: Mapping[bytes, Position]  # by id
-    current: Mapping[bytes, bytes]  # parent -> its position now
-    duels: Mapping[tuple[bytes, bytes], Duel]  # seen from the smaller id; those with a move
-    proven: Mapping[bytes, bytes]
-    tips: Mapping[bytes, bytes]  # stake -> the claim that it sits on
-    work: Mapping[tuple[bytes, int], int]  # (claim, worker) -> wei
-    epochs: dict[int, Epoch]  # ascending
+    claims: Map[bytes, Claim]
+    entered: Map[int, bytes] = field(default_factory=Map)  # all but genesis, numbered in order of entry
+    fallen: Map[int, bytes] = field(default_factory=Map)  # numbered in order of death; without those that died with their position
+    positions: Map[bytes, Position] = field(default_factory=Map)  # by id
+    current: Map[bytes, bytes] = field(default_factory=Map)  # parent -> its position now
+    duels: Map[tuple[bytes, bytes], Duel] = field(default_factory=Map)  # seen from the smaller id; those with a move
+    proven: Map[bytes, bytes] = field(default_factory=Map)
+    tips: Map[bytes, bytes] = field(default_factory=Map)  # stake -> the claim that it sits on
+    stakes: Map[int, tuple[bytes, ...]] = field(default_factory=Map)  # by owner, those in `tips`
+    work: Map[int, Map[bytes, int]] = field(default_factory=Map)  # worker -> claim -> wei that was not paid out
+    paid: Map[bytes, int] = field(default_factory=Map)  # wei out of a final claim's pot
+    epochs: dict[int, Epoch] = field(default_factory=dict)  # ascending; never changed in place
 
     @property
     def now(self) -> int:
@@ -106,6 +117,10 @@ class Board:
         """The present generation's, if there is any claim in it."""
         return self.positions.get(self.current.get(parent, parent))
 
+    def list_claims(self, position: Position) -> Iterator[Claim]:
+        """Of a position, in order of entry."""
+        return (self.claims[position.claims[seed]] for seed in range(position.bracket.count))
+
     def get_place(self, claim: Claim) -> Place:
         """The group that it stands in."""
         return get_place(claim.round, claim.seed, self.params)
@@ -115,7 +130,7 @@ class Board:
         return get_start(self.positions[claim.position].close, claim.round, self.params)
 
     def get_duel(self, a: bytes, b: bytes) -> Duel:
-        """Seen from `a`; both are of one group."""
+        """Seen from `a`; both are of one group, that in which `a` stands."""
         low, high = min(a, b), max(a, b)
         duel = self.duels.get((low, high)) or open_duel(self.get_start(self.claims[a]))
         return duel if a == low else flip(duel)
@@ -123,6 +138,19 @@ class Board:
     def get_owner(self, stake_id: bytes) -> int:
         """A stake belongs to whoever made the claim that it was paid with."""
         return self.claims[stake_id].claimant
+
+    def get_tips(self, owner: int | None) -> dict[bytes, bytes]:
+        """Claims that somebody's stakes sit on, and for each one a stake on it."""
+        stakes = self.stakes.get(owner, ()) if owner is not None else ()
+        return {self.tips[stake]: stake for stake in sorted(stakes, reverse=True)}
+
+    def get_work(self, worker: int | None) -> Mapping[bytes, int]:
+        """Wei by claim, credited and not paid out."""
+        return self.work.get(worker, Map()) if worker is not None else Map()
+
+    def get_pot(self, claim: Claim) -> int:
+        """Wei that are left for the work of a final claim."""
+        return (self.positions[claim.position].bracket.count - 1) * self.params.stake_wei - self.paid.get(claim.id, 0)
 
 
 def compute_genesis(root: bytes) -> bytes:
@@ -134,51 +162,25 @@ def create_board(params: Params, genesis_root: bytes) -> Board:
     """Before any block."""
     genesis = compute_genesis(genesis_root)
     claim = Claim(genesis, ZERO, ZERO, 0, genesis_root, ZERO, (), 0, 0, 0, Status.FINAL)
-    return Board(params, genesis, Header(-1, ZERO, ZERO, 0, 0), {genesis: claim}, {}, {}, {}, {}, {}, {}, {})
+    return Board(params, genesis, Header(-1, ZERO, ZERO, 0, 0), Map[bytes, Claim]().set(genesis, claim))
 
 
 def apply_block(board: Board, header: Header, events: Sequence[L1Event]) -> Board:
     """The board after one more block."""
-    if not events:
-        return replace(board, header=header)
-    draft = _Draft(board, header)
+    draft = _Draft(replace(board, header=header))
     try:
         for event in events:
             draft.apply(event)
     except KeyError as error:
         raise Malformed("an event about a claim that was never entered") from error
-    return draft.finish()
+    return draft.board
 
 
 class _Draft:
-    """Copies that one block's events change."""
+    """A board on its way through one block's events."""
 
-    def __init__(self, board: Board, header: Header) -> None:
+    def __init__(self, board: Board) -> None:
         self.board = board
-        self.header = header
-        self.claims = dict(board.claims)
-        self.positions = dict(board.positions)
-        self.current = dict(board.current)
-        self.duels = dict(board.duels)
-        self.proven = dict(board.proven)
-        self.tips = dict(board.tips)
-        self.work = dict(board.work)
-        self.epochs = dict(board.epochs)
-
-    def finish(self) -> Board:
-        return Board(
-            params=self.board.params,
-            genesis=self.board.genesis,
-            header=self.header,
-            claims=self.claims,
-            positions=self.positions,
-            current=self.current,
-            duels=self.duels,
-            proven=self.proven,
-            tips=self.tips,
-            work=self.work,
-            epochs=self.epochs,
-        )
 
     def apply(self, event: L1Event) -> None:
         match event:
@@ -191,7 +193,7 @@ class _Draft:
             case Descended():
                 self._descend(event)
             case StepProven(leaf_before, leaf_after):
-                self.proven[leaf_before] = leaf_after
+                self._change(proven=self.board.proven.set(leaf_before, leaf_after))
             case ClaimDied(claim_id, position):
                 self._kill(position, claim_id)
             case ClaimPromoted(claim_id, position, round_):
@@ -199,17 +201,28 @@ class _Draft:
             case PositionReopened(parent, generation):
                 self._reopen(parent, generation)
             case ClaimFinal(claim_id):
-                self.claims[claim_id] = replace(self.claims[claim_id], status=Status.FINAL)
+                self._finalize(claim_id)
             case StakeMoved(stake_id, tip):
-                self.tips[stake_id] = tip
+                self._change(tips=self.board.tips.set(stake_id, tip))
             case StakeWithdrawn(stake_id):
-                del self.tips[stake_id]
+                self._withdraw(stake_id)
             case WorkCredited(claim_id, worker, amount):
-                self.work[claim_id, worker] = self.work.get((claim_id, worker), 0) + amount
-            case WorkPaid(claim_id, worker):
-                del self.work[claim_id, worker]
+                work = self.board.work.get(worker, Map())
+                self._change(work=self.board.work.set(worker, work.set(claim_id, work.get(claim_id, 0) + amount)))
+            case WorkPaid(claim_id, worker, amount):
+                self._change(work=self.board.work.set(worker, self.board.work[worker].discard(claim_id)))
+                self._change(paid=self.board.paid.set(claim_id, self.board.paid.get(claim_id, 0) + amount))
             case _:
                 pass  # messages, deposits and withdrawals are not about claims; a win shows in its position
+
+    def _change(self, **changes: Any) -> None:
+        self.board = replace(self.board, **changes)
+
+    def _put(self, claim: Claim) -> None:
+        self._change(claims=self.board.claims.set(claim.id, claim))
+
+    def _place(self, position: Position) -> None:
+        self._change(positions=self.board.positions.set(position.id, position))
 
     def _post(self, event: BatchPosted) -> None:
         record = Record(
@@ -223,50 +236,61 @@ class _Draft:
             frames=event.frames,
         )
         record_hash = compute_record_hash(record)
-        epoch = self.epochs.get(event.epoch)
+        epochs = dict(self.board.epochs)
+        epoch = epochs.get(event.epoch)
         if epoch is None:
-            newest = next(reversed(self.epochs.items()), None)
+            newest = next(reversed(epochs.items()), None)
             if newest is not None and newest[0] > event.epoch:
                 raise Malformed("a batch in an epoch that was over")
             parent = newest[1].key if newest else ZERO
             epoch = Epoch(keccak(parent + encode_word(event.epoch)), parent, ())
         if event.index != len(epoch.records):
             raise Malformed("a batch out of its place")
-        self.epochs[event.epoch] = Epoch(keccak(epoch.key + record_hash), epoch.parent, (*epoch.records, record_hash))
+        epochs[event.epoch] = Epoch(keccak(epoch.key + record_hash), epoch.parent, (*epoch.records, record_hash))
+        self._change(epochs=epochs)
 
     def _claim(self, event: Claimed) -> None:
-        parent = self.claims[event.parent]
+        board, parent = self.board, self.board.claims[event.parent]
         claim_id = keccak(event.position + encode_word(event.epoch) + event.post_root + event.history)
-        if claim_id != event.claim_id or event.position != self.current.get(event.parent, event.parent) or len(event.nodes) != 16:
+        if claim_id != event.claim_id or event.position != board.current.get(event.parent, event.parent) or len(event.nodes) != 16:
             raise Malformed("a claim that is not what its id says")
-        position = self.positions.get(event.position)
+        position = board.positions.get(event.position)
         if position is None:
-            position = Position(event.position, parent.id, event.epoch, (), Bracket(event.close))
-        bracket = enter(position.bracket, claim_id, self.board.params)
-        self.positions[position.id] = replace(position, claims=(*position.claims, claim_id), bracket=bracket)
-        self.claims[claim_id] = Claim(
-            id=claim_id,
-            parent=parent.id,
-            position=position.id,
-            epoch=event.epoch,
-            post_root=event.post_root,
-            history=event.history,
-            nodes=event.nodes,
-            claimant=event.claimant,
-            seed=position.bracket.count,
-            round=0,
-            status=Status.PENDING,
+            position = Position(event.position, parent.id, event.epoch, Map(), Bracket(event.close))
+        seed = position.bracket.count
+        bracket = enter(position.bracket, claim_id, board.params)
+        self._place(replace(position, claims=position.claims.set(seed, claim_id), bracket=bracket))
+        self._put(
+            Claim(
+                id=claim_id,
+                parent=parent.id,
+                position=position.id,
+                epoch=event.epoch,
+                post_root=event.post_root,
+                history=event.history,
+                nodes=event.nodes,
+                claimant=event.claimant,
+                seed=seed,
+                round=0,
+                status=Status.PENDING,
+            )
         )
-        if event.stake_id not in self.claims:
+        self._change(entered=board.entered.set(len(board.entered), claim_id))
+        if event.stake_id not in self.board.claims:
             raise Malformed("a claim on a stake that was never paid")
-        self.tips[event.stake_id] = claim_id
+        self._change(tips=board.tips.set(event.stake_id, claim_id))
+        if event.stake_id == claim_id:
+            self._change(stakes=board.stakes.set(event.claimant, (*board.stakes.get(event.claimant, ()), claim_id)))
 
     def _get_duel(self, low: bytes, high: bytes) -> Duel:
-        claim, other = self.claims[low], self.claims[high]
-        place, params = self.board.get_place(claim), self.board.params
-        if claim.position != other.position or place != self.board.get_place(other):
+        board = self.board
+        claim, other = board.claims[low], board.claims[high]
+        if claim.position != other.position or board.get_place(claim) != board.get_place(other):
             raise Malformed("a duel of two that are not of one group")
-        return self.duels.get((low, high)) or open_duel(get_start(self.positions[claim.position].close, claim.round, params))
+        return board.get_duel(low, high)
+
+    def _set_duel(self, low: bytes, high: bytes, duel: Duel) -> None:
+        self._change(duels=self.board.duels.set((low, high), duel))
 
     def _reveal(self, event: Revealed) -> None:
         low, high = min(event.mine, event.other), max(event.mine, event.other)
@@ -274,31 +298,46 @@ class _Draft:
         duel = self._get_duel(low, high)
         if event.round != duel.round or duel.revealed:
             raise Malformed("a reveal out of its round")
-        self.duels[low, high] = apply_reveal(duel, side, event.nodes, self.header.time, self.board.params)
+        self._set_duel(low, high, apply_reveal(duel, side, event.nodes, self.board.now, self.board.params))
 
     def _descend(self, event: Descended) -> None:
         duel = self._get_duel(event.low, event.high)
         if event.round != duel.round or event.low >= event.high:
             raise Malformed("a descent out of its round")
-        place = event.low, event.high
-        self.duels[place] = apply_descent(duel, event.index, event.node_low, event.node_high, self.header.time, self.board.params)
+        duel = apply_descent(duel, event.index, event.node_low, event.node_high, self.board.now, self.board.params)
+        self._set_duel(event.low, event.high, duel)
 
     def _kill(self, position_id: bytes, claim_id: bytes) -> None:
-        claim, position = self.claims[claim_id], self.positions[position_id]
-        bracket = leave(position.bracket, self.board.get_place(claim), claim_id)
-        self.positions[position_id] = replace(position, bracket=bracket)
-        self.claims[claim_id] = replace(claim, status=Status.DEAD)
+        claim, position = self.board.claims[claim_id], self.board.positions[position_id]
+        self._place(replace(position, bracket=leave(position.bracket, self.board.get_place(claim), claim_id)))
+        self._put(replace(claim, status=Status.DEAD, died=self.board.now))
+        self._change(fallen=self.board.fallen.set(len(self.board.fallen), claim_id))
 
     def _promote(self, position_id: bytes, claim_id: bytes, round_: int) -> None:
-        claim, position = self.claims[claim_id], self.positions[position_id]
+        claim, position = self.board.claims[claim_id], self.board.positions[position_id]
         place = self.board.get_place(claim)
         if round_ != claim.round + 1 or position.bracket.get_group(place) != (claim_id,):
             raise Malformed("a claim moved up that was not alone in its group")
-        self.positions[position_id] = replace(position, bracket=move_up(position.bracket, place, claim_id, self.board.params))
-        self.claims[claim_id] = replace(claim, round=round_)
+        self._place(replace(position, bracket=move_up(position.bracket, place, claim_id, self.board.params)))
+        self._put(replace(claim, round=round_))
 
     def _reopen(self, parent: bytes, generation: int) -> None:
         """Whoever was left dies with the position, without an event."""
-        for claim_id in self.positions[self.current.get(parent, parent)].claims:
-            self.claims[claim_id] = replace(self.claims[claim_id], status=Status.DEAD)
-        self.current[parent] = keccak(parent + encode_word(generation))
+        board = self.board
+        for claim in board.list_claims(board.positions[board.current.get(parent, parent)]):
+            if claim.status == Status.PENDING:
+                self._put(replace(claim, status=Status.DEAD, died=board.now))
+        self._change(current=board.current.set(parent, keccak(parent + encode_word(generation))))
+
+    def _finalize(self, claim_id: bytes) -> None:
+        claim = self.board.claims[claim_id]
+        self._put(replace(claim, status=Status.FINAL))
+        self._place(replace(self.board.positions[claim.position], final=claim_id))
+
+    def _withdraw(self, stake_id: bytes) -> None:
+        board = self.board
+        owner = board.get_owner(stake_id)
+        if stake_id not in board.tips:
+            raise Malformed("a stake was paid back that was not there")
+        self._change(tips=board.tips.discard(stake_id))
+        self._change(stakes=board.stakes.set(owner, tuple(item for item in board.stakes[owner] if item != stake_id)))

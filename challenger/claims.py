@@ -4,13 +4,13 @@ from challenger.board import Board, Status
 from challenger.epochs import Link
 from challenger.events import AdvanceStake, PostClaim
 from challenger.state import FAR, Challenger, Settings, Task
+from challenger.turns import compute_turn
 from protocol.keccak import ZERO
 
 
 def find_stake(state: Challenger, board: Board, parent: bytes) -> bytes:
     """One of ours that sits on `parent`; zero if there is none."""
-    mine = (stake for stake, tip in board.tips.items() if tip == parent and board.get_owner(stake) == state.settings.me)
-    return min(mine, default=ZERO)
+    return board.get_tips(state.settings.me).get(parent, ZERO)
 
 
 def find_advance(state: Challenger, board: Board, links: tuple[Link, ...]) -> AdvanceStake | None:
@@ -20,8 +20,7 @@ def find_advance(state: Challenger, board: Board, links: tuple[Link, ...]) -> Ad
     leaves those alone that can be taken.
     """
     keeps, me = state.settings.keeps_stake, state.settings.me
-    tips = ((stake, tip) for stake, tip in board.tips.items() if board.get_owner(stake) == me)
-    mine = {tip: stake for stake, tip in tips if keeps or not _is_final(board, tip)}
+    mine = {tip: stake for tip, stake in board.get_tips(me).items() if keeps or not _is_final(board, tip)}
     live = [link for link in links if link.status in (Status.PENDING, Status.FINAL)]
     if not live or live[-1].claim_id in mine:
         return None
@@ -40,8 +39,12 @@ def plan_claims(state: Challenger, board: Board, links: tuple[Link, ...], now: i
         tasks.append(Task(f"advance:{advance.stake_id.hex()}:{advance.child.hex()}", FAR, advance))
     if is_due and (advance is None or _is_late(settings, link, now)):
         stake = find_stake(state, board, link.parent)
-        deadline = link.position.close - 1 if link.position else FAR
-        tasks.append(Task(f"claim:{link.claim_id.hex()}", deadline, PostClaim(link.parent, link.epoch, link.truth, stake)))
+        name, action = f"claim:{link.claim_id.hex()}", PostClaim(link.parent, link.epoch, link.truth, stake)
+        if link.position is None:
+            tasks.append(Task(name, FAR, action))
+        else:
+            opened = link.position.close - settings.params.entry_s
+            tasks.append(Task(name, link.position.close - 1, action, compute_turn(settings, name, 0, opened + settings.claim_delay_s)))
     return tasks
 
 

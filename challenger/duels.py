@@ -4,6 +4,7 @@ from challenger.board import Board, Claim, Status
 from challenger.epochs import Link
 from challenger.events import Descend, Promote, Prove, Reopen, Reveal, Timeout, TraceReveal, TraceStep
 from challenger.state import FAR, Challenger, Task
+from challenger.turns import compute_turn
 from protocol.duel import (
     A,
     B,
@@ -28,13 +29,16 @@ def plan_duels(state: Challenger, board: Board, links: tuple[Link, ...], now: in
             continue
         bracket = link.position.bracket
         if is_stuck(bracket, now, board.params):
-            tasks.append(Task(f"reopen:{link.position.id.hex()}", FAR, Reopen(link.parent)))
+            name = f"reopen:{link.position.id.hex()}"
+            tasks.append(Task(name, FAR, Reopen(link.parent), compute_turn(state.settings, name, 0)))
         if link.status != Status.PENDING:
             continue
         claim = board.claims[link.claim_id]
         end = board.get_start(claim) + board.params.tournament_round_s
         if find_rising(bracket, board.get_place(claim), now, board.params) == claim.id:
-            tasks.append(Task(f"promote:{claim.id.hex()}:{claim.round}", end - 1, Promote(claim.id)))
+            name = f"promote:{claim.id.hex()}:{claim.round}"
+            turn = compute_turn(state.settings, name, claim.claimant, board.get_start(claim))
+            tasks.append(Task(name, end - 1, Promote(claim.id), turn))
         for rival in link.rivals if now < end else ():
             task = _plan_duel(state, board, link, board.claims[rival], end, now)
             if task is not None:
@@ -44,32 +48,40 @@ def plan_duels(state: Challenger, board: Board, links: tuple[Link, ...], now: in
 
 def _plan_duel(state: Challenger, board: Board, link: Link, rival: Claim, end: int, now: int) -> Task | None:
     """None: it is the rival's turn, or we are out of time. `end` is that of the round of the tournament."""
-    params = board.params
+    params, claimant = board.params, board.claims[link.claim_id].claimant
     duel = board.get_duel(link.claim_id, rival.id)
     pair = f"{link.claim_id.hex()}:{rival.id.hex()}"
     if is_out(duel, A, now, params):
         return None
     if is_out(duel, B, now, params):
-        return Task(f"timeout:{pair}", end - 1, Timeout(link.claim_id, rival.id))
-    expiry = get_expiry(duel, A, params)
+        name = f"timeout:{pair}"
+        turn = compute_turn(state.settings, name, claimant, get_expiry(duel, B, params) + 1)
+        return Task(name, end - 1, Timeout(link.claim_id, rival.id), turn)
+    expiry = min(get_expiry(duel, A, params), end - 1)
     if is_proof_due(duel, params):
-        return _plan_proof(state, board, link, rival, duel, expiry)
+        name = f"prove:{pair}"
+        return Task(name, expiry, _plan_proof(state, board, link, rival, duel), compute_turn(state.settings, name, claimant, duel.since))
     if duel.round != 0 and duel.revealed == A:
         return None
     name = f"move:{pair}:{duel.round}:{duel.revealed}"
+    return Task(name, expiry, _plan_move(state, link, rival, duel), compute_turn(state.settings, name, claimant, duel.since))
+
+
+def _plan_move(state: Challenger, link: Link, rival: Claim, duel: Duel) -> Reveal | Descend | TraceReveal:
+    """Bound to the pair of nodes, or the histories, that L1 has: on another state it reverts."""
     ours = _get_reveal(state, link, duel, duel.round, duel.index)
     if isinstance(ours, TraceReveal):
-        return Task(name, expiry, ours)
+        return ours
     if duel.revealed == 0:
-        return Task(name, expiry, Reveal(link.claim_id, rival.id, duel.node_b, ours))
+        return Reveal(link.claim_id, rival.id, duel.node_b, ours)
     difference = find_difference(ours, rival.nodes if duel.round == 0 else duel.nodes)
     following: tuple[bytes, ...] | TraceReveal = ()
-    if duel.round + 1 < params.rounds:
+    if duel.round + 1 < state.settings.params.rounds:
         index = (duel.index << REVEAL_HEIGHT) + difference.place
         following = _get_reveal(state, link, duel, duel.round + 1, index)
     if isinstance(following, TraceReveal):
-        return Task(name, expiry, following)
-    return Task(name, expiry, Descend(link.claim_id, rival.id, difference, following))
+        return following
+    return Descend(link.claim_id, rival.id, difference, following)
 
 
 def _get_reveal(state: Challenger, link: Link, duel: Duel, number: int, index: int) -> tuple[bytes, ...] | TraceReveal:
@@ -80,11 +92,10 @@ def _get_reveal(state: Challenger, link: Link, duel: Duel, number: int, index: i
     return state.reveals.get((link.key, height, index)) or TraceReveal(link.key, height, index)
 
 
-def _plan_proof(state: Challenger, board: Board, link: Link, rival: Claim, duel: Duel, expiry: int) -> Task:
-    name = f"prove:{link.claim_id.hex()}:{rival.id.hex()}"
+def _plan_proof(state: Challenger, board: Board, link: Link, rival: Claim, duel: Duel) -> Prove | TraceStep:
     proof = state.steps.get((link.key, duel.index))
     if proof is None:
-        return Task(name, expiry, TraceStep(link.key, duel.index))
+        return TraceStep(link.key, duel.index)
     known = duel.index != 0 and proof.leaf_before in board.proven
     arguments = proof.leaf_before if known else proof.arguments
-    return Task(name, expiry, Prove(link.claim_id, rival.id, duel.node_a, duel.node_b, arguments, proof.path))
+    return Prove(link.claim_id, rival.id, duel.node_a, duel.node_b, arguments, proof.path)

@@ -21,7 +21,7 @@ class Link:
     claim_id: bytes
     position: Position | None
     status: Status | None  # of the right claim; None if it is not there
-    rivals: tuple[bytes, ...]  # wrong claims of its group; of the whole position, if it is not there
+    rivals: tuple[bytes, ...]  # wrong claims of its group, if it is there
 
 
 def compute_claim_id(position: bytes, epoch: int, truth: Truth) -> bytes:
@@ -69,10 +69,9 @@ def _find_status(board: Board, position: Position, claim: Claim, now: int) -> St
 
 
 def _find_rivals(board: Board, position: Position | None, claim: Claim | None) -> tuple[bytes, ...]:
-    if position is None:
+    if position is None or claim is None:
         return ()
-    group = position.claims if claim is None else position.bracket.get_group(board.get_place(claim))
-    return tuple(item for item in group if claim is None or item != claim.id)
+    return tuple(item for item in position.bracket.get_group(board.get_place(claim)) if item != claim.id)
 
 
 def find_untraced(board: Board, truths: Mapping[bytes, Truth], now: int) -> TraceEpoch | None:

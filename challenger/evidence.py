@@ -70,6 +70,10 @@ class AlertCode(StrEnum):
     SHUT_OUT = "shut-out"  # entry closed before the right claim was in
     WRONG_FINAL = "wrong-final"  # a wrong claim is final
     OUT_OF_TIME = "out-of-time"  # the right claim ran out of time in a duel
+    UNPROMOTED = "unpromoted"  # the right claim is alone in its group and must be moved up before the round ends
+    FALLING_BEHIND = "falling-behind"  # the right claim's group is not decided, and its round ends soon
+    LEFT_BEHIND = "left-behind"  # the round ended without the right claim moving up or winning
+    STALLED = "stalled"  # nobody can win a position any more: it must be reopened
     STUCK = "stuck"  # an action keeps failing
     LAGGING = "lagging"  # the endpoint's head is old
 
@@ -88,15 +92,25 @@ class Alert:
 
 
 class Death(StrEnum):
-    """What refuted a claim."""
+    """Why a claim cannot win any more."""
 
-    STEP = "step"
-    CLOCK = "clock"
+    STEP = "step"  # the duel with the right claim came to one step, and it has that wrong
+    CLOCK = "clock"  # it owed the right claim a move and was out of time
+    RIVAL = "rival"  # it fell to a claim that is not the right one either
+    ROUND = "round"  # nobody refuted it: its round ended without it moving up
+
+
+FATES = {
+    Death.STEP: "is dead: a step refuted it",
+    Death.CLOCK: "is dead: nobody answered for it in time",
+    Death.RIVAL: "is dead: it fell to another claim than the right one",
+    Death.ROUND: "is left behind: its round of the tournament ended without it moving up",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A disproven claim. `step` is the leaf that it got wrong, and `facts` the honest step to it, if the duel came so far."""
+    """A wrong claim that is out. `step` is the leaf that it got wrong, and `facts` the honest step to it, if the duel came so far."""
 
     epoch: int
     claim_id: bytes
@@ -114,9 +128,9 @@ class Evidence:
     def describe(self) -> str:
         """One sentence for people."""
         head = f"claim {self.claim_id.hex()[:8]} of epoch {self.epoch}"
-        if self.facts is None or self.step is None:
-            return f"{head} is dead: nobody answered for it in time"
         facts = self.facts
+        if facts is None or self.step is None:
+            return f"{head} {FATES[self.death]}"
         what = f"{facts.operation} {facts.phase}".strip().lower()
         who = "" if facts.account is None else f" of account {facts.account}"
         money = "" if facts.amount is None else f" over {facts.amount / 1_000_000:,.2f} USD"

@@ -1,15 +1,15 @@
 """The challenger as a pure machine: what it saw and traced in, what it wants done out.
 
-After every event it plans anew from the board of claims, so there is no plan to lose in a crash. Three rules keep it quiet: an action is
-sent once for the state that it answers; the state must be as deep as `confirmations`, unless a deadline is near; and after an outcome the
-same action waits until a board shows what became of it.
+After every event it plans anew from the board of claims, so there is no plan to lose in a crash. Rules that keep it quiet: an action is
+sent once for the state that it answers; the state must be as deep as `confirmations`, unless a deadline is near; what other honest parties
+may do as well is left to them while that is free (`challenger.turns`); only so much is under way at once that whatever is more urgent need
+not wait for long; and after an outcome the same action waits until a board shows what became of it.
 """
 
-from collections.abc import Iterable
 from dataclasses import replace
 from itertools import pairwise
 
-from challenger.board import Board, Position, Status, apply_block
+from challenger.board import Board, Status, apply_block
 from challenger.claims import plan_claims
 from challenger.duels import plan_duels
 from challenger.epochs import Base, Link, compute_links, find_untraced
@@ -29,15 +29,17 @@ from challenger.events import (
     RevealTraced,
     Send,
     StepTraced,
+    TraceEpoch,
     TraceReveal,
     TraceStep,
 )
 from challenger.evidence import Alert, AlertCode, Evidence, Judgement, Verdict
-from challenger.money import plan_money
-from challenger.reports import collect_alerts, collect_evidence, get_refuted, judge_claims
+from challenger.money import WITHDRAW_GAS, compute_wage, plan_money
+from challenger.reports import collect_alerts, collect_evidence, judge_claims, skip_past
 from challenger.state import KEPT_BOARDS, Challenger, Task, check_undo
 
 MAX_BACKOFF_BLOCKS = 32
+MAX_IN_FLIGHT = 16  # transactions: they stand in the order of their nonces
 
 
 def advance(state: Challenger, event: Event) -> tuple[Challenger, list[Effect]]:
@@ -70,15 +72,17 @@ def _apply(state: Challenger, event: Event) -> Challenger:
             return replace(state, boards=(*state.boards[-KEPT_BOARDS:], board))
         case BlockUndone(header):
             check_undo(state, header.hash)
-            return replace(state, boards=state.boards[:-1], asked=frozenset())
+            return _look_again(replace(state, boards=state.boards[:-1], asked=frozenset()))
         case CaughtUp():
-            return _mute_past(replace(state, is_live=True), state.board.positions.values())
+            return skip_past(replace(state, is_live=True), state.confirmed)
         case EpochTraced(key, truth):
-            return replace(state, truths={**state.truths, key: truth})
+            asked = frozenset(item for item in state.asked if not isinstance(item, TraceEpoch) or item.key != key)
+            return replace(state, truths={**state.truths, key: truth}, asked=asked)
         case RevealTraced(key, height, index, nodes):
-            return replace(state, reveals={**state.reveals, (key, height, index): nodes})
+            asked = state.asked - {TraceReveal(key, height, index)}
+            return replace(state, reveals={**state.reveals, (key, height, index): nodes}, asked=asked)
         case StepTraced(key, index, proof):
-            return replace(state, steps={**state.steps, (key, index): proof})
+            return replace(state, steps={**state.steps, (key, index): proof}, asked=state.asked - {TraceStep(key, index)})
         case ClockElapsed(now):
             return replace(state, clock=max(now, state.clock))
         case MoveConfirmed(name, number):
@@ -97,24 +101,16 @@ def _settle(state: Challenger, name: str, hold: int) -> Challenger:
     return replace(state, in_flight=in_flight, attempts=attempts, holds={**state.holds, name: hold})
 
 
-def _mute_past(state: Challenger, positions: Iterable[Position]) -> Challenger:
-    """What was decided before we came is not traced again only to be told."""
-    claims = state.board.claims
-    past = {
-        ("evidence", claim_id)
-        for position in positions
-        if any(claims[claim_id].status == Status.FINAL for claim_id in position.claims)
-        for claim_id in position.claims
-        if claims[claim_id].status == Status.DEAD
-    }
-    return replace(state, told=state.told | past)
+def _look_again(state: Challenger) -> Challenger:
+    """At claims whose entry or death was undone and may come again in another order."""
+    board = state.confirmed
+    return replace(state, judged=min(state.judged, len(board.entered)), explained=min(state.explained, len(board.fallen)))
 
 
 def _digest_past(state: Challenger) -> tuple[Challenger, list[Effect]]:
     """While catching up: verdicts, and states that nothing can need are dropped as soon as their children are traced."""
     links = compute_links(state.board, state.truths, state.board.now, state.base)
     state, effects = _judge(state, state.board, links)
-    state = _mute_past(state, [link.position for link in links if link.position])
     return _prune(state, effects, links)
 
 
@@ -131,15 +127,28 @@ def _decide(state: Challenger) -> tuple[Challenger, list[Effect]]:
     deep = links if confirmed is board else compute_links(confirmed, state.truths, now, state.base)
     state, told = _report(state, confirmed, deep, now)
     effects += told
-    settled = {task.name for task in plan(state, confirmed, deep, now)}
-    for task in plan(state, board, links, now):
+    tasks = plan(state, board, links, now)
+    settled = {task.name for task in (tasks if confirmed is board else plan(state, confirmed, deep, now))}
+    state = _clear(state, tasks)
+    for task in tasks:
         if isinstance(task.need, TraceReveal | TraceStep):
             state, asked = _ask(state, task.need)
             effects += asked
         elif task.name in settled or task.deadline - now <= state.settings.urgent_s:
-            state, sent = _send(state, task)
+            state, sent = _send(state, task, now)
             effects += sent
     return _prune(state, effects, deep)
+
+
+def _clear(state: Challenger, tasks: list[Task]) -> Challenger:
+    """Forgets how often and since when something was tried that is not asked of us any more."""
+    names = {task.name for task in tasks} | state.in_flight.keys()
+    if state.attempts.keys() | state.holds.keys() | state.turns.keys() <= names:
+        return state
+    attempts, holds, turns = (
+        {name: value for name, value in kept.items() if name in names} for kept in (state.attempts, state.holds, state.turns)
+    )
+    return replace(state, attempts=attempts, holds=holds, turns=turns)
 
 
 def _ask(state: Challenger, question: Effect) -> tuple[Challenger, list[Effect]]:
@@ -148,8 +157,16 @@ def _ask(state: Challenger, question: Effect) -> tuple[Challenger, list[Effect]]
     return replace(state, asked=state.asked | {question}), [question]
 
 
-def _send(state: Challenger, task: Task) -> tuple[Challenger, list[Effect]]:
+def _send(state: Challenger, task: Task, now: int) -> tuple[Challenger, list[Effect]]:
     if task.name in state.in_flight or state.board.header.number < state.holds.get(task.name, 0):
+        return state, []
+    is_urgent = task.deadline - now <= state.settings.urgent_s
+    if task.turn is not None and not is_urgent:
+        since = state.turns.get(task.name, now)
+        state = replace(state, turns={**state.turns, task.name: since})
+        if now < min(since + task.turn.wait_s, task.turn.until):
+            return state, []
+    if len(state.in_flight) >= MAX_IN_FLIGHT and not is_urgent:
         return state, []
     assert not isinstance(task.need, TraceReveal | TraceStep), "a question is no transaction"
     attempt = state.attempts.get(task.name, 0)
@@ -158,16 +175,14 @@ def _send(state: Challenger, task: Task) -> tuple[Challenger, list[Effect]]:
 
 
 def _judge(state: Challenger, board: Board, links: tuple[Link, ...]) -> tuple[Challenger, list[Effect]]:
-    verdicts = judge_claims(state, board, links)
-    if not verdicts:
-        return state, []
-    state = replace(state, verdicts={**state.verdicts, **{item.claim_id: item.judgement for item in verdicts}})
+    state, verdicts = judge_claims(state, board, links)
     return _tell(state, verdicts)
 
 
 def _report(state: Challenger, board: Board, links: tuple[Link, ...], now: int) -> tuple[Challenger, list[Effect]]:
     state, effects = _judge(state, board, links)
-    for item in collect_evidence(state, board, links):
+    state, found = collect_evidence(state, board, links)
+    for item in found:
         if isinstance(item, Task):
             assert isinstance(item.need, TraceStep), "evidence asks for steps only"
             state, asked = _ask(state, item.need)
@@ -177,7 +192,7 @@ def _report(state: Challenger, board: Board, links: tuple[Link, ...], now: int) 
             effects += told
     alerts = collect_alerts(state, board, links, now)
     if not any(alert.code == AlertCode.LAGGING for alert in alerts):
-        state = replace(state, told=frozenset(item for item in state.told if item != ("alert", AlertCode.LAGGING, b"")))
+        state = replace(state, told=state.told.discard(("alert", AlertCode.LAGGING, b"")))
     state, told = _tell(state, alerts)
     return state, effects + told
 
@@ -185,7 +200,7 @@ def _report(state: Challenger, board: Board, links: tuple[Link, ...], now: int) 
 def _tell(state: Challenger, items: list[Verdict] | list[Evidence] | list[Alert]) -> tuple[Challenger, list[Effect]]:
     """Each thing once; a wrong claim's evidence and its verdict are two things."""
     effects: list[Effect] = []
-    told = set(state.told)
+    told = state.told
     for item in items:
         key: object
         match item:
@@ -196,9 +211,9 @@ def _tell(state: Challenger, items: list[Verdict] | list[Evidence] | list[Alert]
             case _:
                 key = item
         if key not in told:
-            told.add(key)
+            told = told.set(key, True)
             effects.append(Report(item))
-    return replace(state, told=frozenset(told)), effects
+    return replace(state, told=told), effects
 
 
 def _prune(state: Challenger, effects: list[Effect], links: tuple[Link, ...]) -> tuple[Challenger, list[Effect]]:
@@ -218,6 +233,10 @@ def _prune(state: Challenger, effects: list[Effect], links: tuple[Link, ...]) ->
 
 def _is_open(state: Challenger, link: Link) -> bool:
     me, board = state.settings.me, state.board
-    untold = any(("evidence", dead) not in state.told for dead in get_refuted(board, link))
-    mine = any(tip == link.claim_id and state.board.get_owner(stake) == me for stake, tip in board.tips.items())
-    return untold or (me is not None and (mine or (link.claim_id, me) in board.work))
+    if link.position is not None and any(
+        board.claims[dead].position == link.position.id for dead in state.unexplained if dead in board.claims
+    ):
+        return True
+    if me is None:
+        return False
+    return link.claim_id in board.get_tips(me) or compute_wage(board, link.claim_id, me) > WITHDRAW_GAS * board.header.base_fee

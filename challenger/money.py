@@ -1,10 +1,15 @@
-"""Bringing won claims to their end: final in order, then stakes and work are collected."""
+"""Bringing won claims to their end: final in order, then stakes and work are collected; and how much that is."""
+
+from dataclasses import dataclass
 
 from challenger.board import Board, Status
 from challenger.epochs import Link
 from challenger.events import Finalize, WithdrawStake, WithdrawWork
 from challenger.state import FAR, Challenger, Task
+from challenger.turns import compute_turn
 from protocol.tournament import find_winner
+
+WITHDRAW_GAS = 60_000  # what a withdrawal of work takes: less than that is left where it is
 
 
 def plan_money(state: Challenger, board: Board, links: tuple[Link, ...], now: int) -> list[Task]:
@@ -13,17 +18,44 @@ def plan_money(state: Challenger, board: Board, links: tuple[Link, ...], now: in
     if me is None:
         return []
     tasks: list[Task] = []
-    mine = {tip: stake for stake, tip in board.tips.items() if board.get_owner(stake) == me}
+    mine, work = board.get_tips(me), board.get_work(me)
     for link in links:
-        has_interest = state.settings.claim_if_missing or _has_interest(link, links, mine) or (link.claim_id, me) in board.work
+        has_interest = state.settings.claim_if_missing or _has_interest(link, links, mine) or link.claim_id in work
         if has_interest and _is_won(board, link, now):
-            tasks.append(Task(f"finalize:{link.claim_id.hex()}", FAR, Finalize(link.claim_id)))
-        if link.status == Status.FINAL and board.work.get((link.claim_id, me), 0) > 0:
+            name = f"finalize:{link.claim_id.hex()}"
+            turn = compute_turn(state.settings, name, board.claims[link.claim_id].claimant)
+            tasks.append(Task(name, FAR, Finalize(link.claim_id), turn))
+        if link.status == Status.FINAL and compute_wage(board, link.claim_id, me) > WITHDRAW_GAS * board.header.base_fee:
             tasks.append(Task(f"work:{link.claim_id.hex()}", FAR, WithdrawWork(link.claim_id)))
         stake = mine.get(link.claim_id)
         if link.status == Status.FINAL and stake is not None and not state.settings.keeps_stake:
             tasks.append(Task(f"stake:{stake.hex()}:{link.claim_id.hex()}", FAR, WithdrawStake(stake)))
     return tasks
+
+
+def compute_wage(board: Board, claim_id: bytes, me: int) -> int:
+    """Wei that a withdrawal of our work for a final claim would bring: what we are owed, as far as its pot goes."""
+    return min(board.get_work(me).get(claim_id, 0), board.get_pot(board.claims[claim_id]))
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """Of one party, in wei. `owed` is for claims that are not decided, `due` could be withdrawn, `lost` was for claims that died."""
+
+    staked: int
+    owed: int
+    due: int
+    lost: int
+
+
+def compute_balance(board: Board, me: int) -> Balance:
+    """By what the contract says of stakes and work."""
+    work = {Status.PENDING: 0, Status.FINAL: 0, Status.DEAD: 0}
+    for claim_id, amount in board.get_work(me).items():
+        status = board.claims[claim_id].status
+        work[status] += compute_wage(board, claim_id, me) if status == Status.FINAL else amount
+    staked = len(board.stakes.get(me, ())) * board.params.stake_wei
+    return Balance(staked, work[Status.PENDING], work[Status.FINAL], work[Status.DEAD])
 
 
 def _has_interest(link: Link, links: tuple[Link, ...], mine: dict[bytes, bytes]) -> bool:

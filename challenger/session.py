@@ -134,11 +134,11 @@ class Session:
 
     def _is_judged(self) -> bool:
         """Nothing is left to be traced; or it cannot be had."""
-        board, questions = self.state.board, self.state.asked
+        board = self.state.board
         untraced = find_untraced(board, self.state.truths, board.now)
         if untraced is not None:
             return bool(self.around.sink.unavailable)
-        return not any(isinstance(question, TraceStep) and (question.key, question.index) not in self.state.steps for question in questions)
+        return not any(isinstance(question, TraceStep) for question in self.state.asked)
 
     # -- events
 

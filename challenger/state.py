@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from challenger.board import Board, create_board
 from challenger.epochs import Base
@@ -9,6 +10,7 @@ from challenger.events import Action, TraceReveal, TraceStep
 from challenger.evidence import Judgement, StepProof, Truth
 from l1.shapes import Malformed
 from protocol.params import Params
+from protocol.persistent import Map
 
 FAR = 1 << 62  # a deadline that never comes
 KEPT_BOARDS = 512  # blocks that can be undone
@@ -26,11 +28,19 @@ class Settings:
     confirmations: int = 2  # blocks, the block itself included
     urgent_s: int = 0  # so close to a deadline the newest block is answered
     max_lag_s: int = 0  # an older head is an alert; 0 for none
+    takes_turns: bool = False  # leave a move to other honest parties first, while that is free
 
     @property
     def keeps_stake(self) -> bool:
         """Whoever claims every epoch moves the stake along instead of taking it out."""
         return self.claim_if_missing
+
+
+class Turn(NamedTuple):
+    """Something is left to others for so long after it was first seen, and never beyond `until`. Chain seconds."""
+
+    wait_s: int
+    until: int
 
 
 @dataclass(frozen=True)
@@ -40,6 +50,7 @@ class Task:
     name: str
     deadline: int
     need: Action | TraceReveal | TraceStep
+    turn: Turn | None = None  # None: at once
 
 
 @dataclass(frozen=True)
@@ -57,8 +68,13 @@ class Challenger:
     in_flight: Mapping[str, int] = field(default_factory=dict)  # name -> attempt
     attempts: Mapping[str, int] = field(default_factory=dict)  # name -> attempts that are over
     holds: Mapping[str, int] = field(default_factory=dict)  # name -> block before which it is not tried again
-    verdicts: Mapping[bytes, Judgement] = field(default_factory=dict)
-    told: frozenset[object] = frozenset()  # reports that were made
+    turns: Mapping[str, int] = field(default_factory=dict)  # name -> when what waits for its turn was first seen
+    verdicts: Map[bytes, Judgement] = field(default_factory=Map)
+    judged: int = 0  # so many of the claims that entered were looked at
+    unjudged: Map[bytes, tuple[bytes, ...]] = field(default_factory=Map)  # parent -> claims that wait for a verdict on it
+    explained: int = 0  # so many of the claims that fell were looked at
+    unexplained: tuple[bytes, ...] = ()  # of them, those whose evidence is still to be told
+    told: Map[object, bool] = field(default_factory=Map)  # reports that were made
     base: Base | None = None  # nothing is left to be done before it
 
     @property

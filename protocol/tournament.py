@@ -1,14 +1,14 @@
 """The tournament of a position's claims: seeds, groups, rounds, who moves up and who has won. Twin: contracts/l1/parts/positions.vy.
 
-Claims are seeded in order of entry. In round r those whose seeds agree above the lowest `group_bits * (r + 1)` bits stand in one group, if they
-got that far. Rounds follow each other at fixed times; all pairs of a group duel at once. Whoever is left alone in a group moves up; a group
-with several left when its round ends sends nobody.
+Claims are seeded in order of entry. In round r those whose seeds agree above the lowest `group_bits * (r + 1)` bits stand in one group, if
+they got that far. Rounds follow each other at fixed times; all pairs of a group duel at once. Whoever is left alone in a group moves up; a
+group with several left when its round ends sends nobody.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from protocol.params import Params
+from protocol.persistent import Map
 
 Place = tuple[int, int]  # of a group: round, number
 
@@ -19,7 +19,7 @@ class Bracket:
 
     close: int  # entry ends, and the first round begins
     count: int = 0  # claims that entered
-    groups: Mapping[Place, tuple[bytes, ...]] = field(default_factory=dict)
+    groups: Map[Place, tuple[bytes, ...]] = field(default_factory=Map)
 
     def get_group(self, place: Place) -> tuple[bytes, ...]:
         """Who stands in it."""
@@ -57,7 +57,7 @@ def enter(b: Bracket, claim_id: bytes, params: Params) -> Bracket:
 
 def leave(b: Bracket, place: Place, claim_id: bytes) -> Bracket:
     """A claim of that group dies."""
-    return replace(b, groups={**b.groups, place: tuple(item for item in b.get_group(place) if item != claim_id)})
+    return replace(b, groups=b.groups.set(place, tuple(item for item in b.get_group(place) if item != claim_id)))
 
 
 def move_up(b: Bracket, place: Place, claim_id: bytes, params: Params) -> Bracket:
@@ -94,4 +94,4 @@ def is_left_behind(b: Bracket, round_: int, claim_id: bytes, now: int, params: P
 
 
 def _join(b: Bracket, place: Place, claim_id: bytes) -> Bracket:
-    return replace(b, groups={**b.groups, place: (*b.get_group(place), claim_id)})
+    return replace(b, groups=b.groups.set(place, (*b.get_group(place), claim_id)))
