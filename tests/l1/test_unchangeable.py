@@ -9,7 +9,8 @@ import pytest
 from contracts import load_artifact
 from protocol.codec.frames import Frame, encode_payload
 from protocol.codes import Code
-from protocol.history import History
+from protocol.duel import find_difference
+from protocol.history import REVEAL_HEIGHT, History
 from protocol.machine import Preimages
 from protocol.params import MINIMAL
 from protocol.rules import Rules
@@ -18,6 +19,7 @@ from protocol.steps import STEPS, fetch
 from protocol.trace import Machine
 from protocol.types import Header, Phase
 from sim.arena import VILLAIN, Party, Villain, World, play
+from sim.baits import make_market
 from sim.court import GAS_PRICE, Court, encode_address, get_oracles
 from sim.evm import WEALTH_WEI, Evm, Result, Reverted
 from tests.l1.opcodes import find_reachable
@@ -30,7 +32,7 @@ DEPLOYER = int(Evm().create_account(), 16)  # a chain's first account
 USD = 10**6
 OWN = {
     "Token.transferFrom",  # of what one was given leave for
-    *("Claims.advance_stake", "Claims.withdraw_stake", "Claims.withdraw_work"),  # of what one has staked and earned
+    *("Claims.advance_stake", "Claims.withdraw_work"),  # of what one has staked and earned
     "Inbox.post",
 }
 
@@ -82,9 +84,14 @@ def name_outcome(court: Court, who: int, name: str, function: str, *arguments: A
     except Reverted as error:
         return error.reason
     else:
-        return " ".join(event.name for event in result.events)
+        return name_events(result)
     finally:
         evm.restore(before)
+
+
+def name_events(result: Result) -> str:
+    """Who is paid for work on a claim depends on who made it."""
+    return " ".join(event.name for event in result.events if event.name != "WorkCredited")
 
 
 @dataclass
@@ -111,7 +118,7 @@ class Rehearsal:
         """In the court's place."""
         outcomes = self.try_all(name, function, *arguments, value=value, extra=extra)
         result = self._transact(sender, name, function, *arguments, value=value, extra=extra)
-        events = " ".join(event.name for event in result.events)
+        events = name_events(result)
         if f"{name}.{function}" in OWN:
             assert all(outcome != events for who, outcome in outcomes.items() if who != sender), (function, outcomes)
         else:
@@ -120,25 +127,35 @@ class Rehearsal:
 
 
 def walk_dispute(world: World) -> set[str]:
-    """A lie, refuted by a step; money out; the next epoch, which somebody else claims. Challenger and villain move by themselves."""
+    """A lie, refuted by a step, and money out. Challenger and villain move by themselves."""
     play_all = Rehearsal(world.court)
     court, truth = world.court, world.truth
     party = Party(world, HONEST)
     play(world, [party], Villain(world, world.lie()), turns=40)
     court.set_time(max(court.now, court.get_position(court.genesis).close))
-    next_epoch = world.post([world.scribe.close_batch()])
-    winner = court.get_position(court.genesis).winner
-    following = History(Machine(truth.machine.state.copy(), list(world.batches.values())[-1:], court.rules))
-    child = court.claim(STRANGERS[1], winner, next_epoch, following).value
-    stake = next(stake for stake in party.state.board.tips if party.state.board.get_owner(stake) == HONEST)
-    court.transact(HONEST, "Claims", "advance_stake", stake, child)
-    court.set_time(court.get_position(winner).close)
     play(world, [party], turns=40, tick_s=5)
-    court.transact(STRANGERS[0], "Claims", "finalize", child)
-    court.transact(HONEST, "Claims", "withdraw_stake", stake)
+    winner = court.get_position(court.genesis).winner
     owner, amount = truth.machine.state.outbox[0]
     proof = truth.machine.state.prove_withdrawal(0)
     court.transact(STRANGERS[0], "Vault", "withdraw", winner, 0, encode_address(owner), amount, proof)
+    return play_all.tried
+
+
+def walk_stake(world: World) -> set[str]:
+    """Two epochs, claimed by two: the stake of the first goes on to the claim of the second."""
+    play_all = Rehearsal(world.court)
+    court, truth = world.court, world.truth
+    claim = court.claim(HONEST, court.genesis, world.epoch, truth).value
+    world.scribe.clock = court.now
+    world.scribe.mark(0, make_market(court.now))
+    batch = world.scribe.close_batch()
+    epoch = court.post_epoch([batch])
+    child = court.claim(STRANGERS[1], claim, epoch, History(Machine(truth.machine.state.copy(), [batch], court.rules))).value
+    court.transact(HONEST, "Claims", "advance_stake", claim, child)
+    court.set_time(court.get_position(claim).close)
+    for won in (claim, child):
+        court.transact(STRANGERS[0], "Claims", "finalize", won)
+    court.transact(STRANGERS[0], "Claims", "withdraw_stake", claim)
     return play_all.tried
 
 
@@ -151,7 +168,11 @@ def walk_stall(world: World) -> set[str]:
     position = court.get_position(court.genesis)
     court.set_time(position.close)
     assert set(play_all.try_all("Claims", "promote", alone).values()) == {"ClaimPromoted"}
-    params = court.params
+    params, (one, other) = court.params, (tell(world, 1), tell(world, 2))
+    difference = find_difference(one.get_reveal(one.height, 0), other.get_reveal(other.height, 0))
+    court.transact(STRANGERS[0], "Claims", "descend", claims[0], claims[1], tuple(difference), [])
+    below = one.height - REVEAL_HEIGHT, difference.place
+    court.transact(STRANGERS[0], "Claims", "reveal", claims[0], claims[1], other.get_node(*below), one.get_reveal(*below))
     court.advance(params.censorship_s + params.grace_s + 1)
     court.transact(STRANGERS[0], "Claims", "timeout", claims[0], claims[1])
     court.set_time(position.close + 100 * params.censorship_s)
@@ -204,7 +225,7 @@ def walk_queue(world: World) -> set[str]:
 
 def test_everybody_may_do_what_anybody_may_but_post() -> None:
     """Every function that can change anything, where it does: strangers, the deployer, the sequencer, an oracle, a villain."""
-    tried = walk_queue(World()) | walk_dispute(World()) | walk_stall(World())
+    tried = walk_queue(World()) | walk_dispute(World()) | walk_stake(World()) | walk_stall(World())
     functions = {
         f"{name}.{item['name']}"
         for name in get_court().contracts
