@@ -1,5 +1,7 @@
 """The next move of every duel of a right claim against a wrong one."""
 
+from functools import lru_cache
+
 from challenger.board import Board, Claim, Status
 from challenger.epochs import Link
 from challenger.events import Descend, Promote, Prove, Reopen, Reveal, Timeout, TraceReveal, TraceStep
@@ -17,6 +19,8 @@ from protocol.duel import (
 )
 from protocol.history import REVEAL_HEIGHT
 from protocol.tournament import find_rising, is_stuck
+
+_find_difference = lru_cache(1024)(find_difference)  # a group's duels are planned anew with every block
 
 
 def plan_duels(state: Challenger, board: Board, links: tuple[Link, ...], now: int) -> list[Task]:
@@ -74,7 +78,7 @@ def _plan_move(state: Challenger, link: Link, rival: Claim, duel: Duel) -> Revea
         return ours
     if duel.revealed == 0:
         return Reveal(link.claim_id, rival.id, duel.node_b, ours)
-    difference = find_difference(ours, rival.nodes if duel.round == 0 else duel.nodes)
+    difference = _find_difference(ours, rival.nodes if duel.round == 0 else duel.nodes)
     following: tuple[bytes, ...] | TraceReveal = ()
     if duel.round + 1 < state.settings.params.rounds:
         index = (duel.index << REVEAL_HEIGHT) + difference.place

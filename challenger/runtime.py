@@ -75,6 +75,7 @@ def build_settings(config: ChallengerConfig, deployment: Deployment, key: Key | 
         claim_delay_s=dispute.claim_delay_s,
         confirmations=config.l1.confirmations,
         urgent_s=dispute.urgent_s or params.grace_s >> 1,
+        takes_turns=dispute.takes_turns,
         max_lag_s=dispute.max_lag_s if deployment.speed == 1 else 0,
     )
 

@@ -262,7 +262,9 @@ class Session:
         except NotSent as error:
             await self._events_in.send(MoveFailed(send.name, self.state.board.header.number, str(error)))
             return
-        fields = {"name": send.name, "ok": receipt.ok, "block": receipt.block_number, "gas": receipt.gas_used}
+        cost = receipt.gas_used * receipt.gas_price
+        self.around.sink.add_cost(f"{send.name}#{send.attempt}", cost)
+        fields = {"name": send.name, "ok": receipt.ok, "block": receipt.block_number, "gas": receipt.gas_used, "cost": cost}
         self.around.log("action.settled", fields | {"reason": decode_reason(receipt.reason)})
         if receipt.ok:
             await self._events_in.send(MoveConfirmed(send.name, receipt.block_number))

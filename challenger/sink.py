@@ -3,16 +3,21 @@
 import json
 import os
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from challenger.evidence import Alert, Evidence, Judgement, Verdict
+from challenger.money import compute_balance
 from challenger.state import Challenger
 from node.logs import LogFunction
 from node.store import Items
 from protocol.keccak import keccak
 
 KIND = "report"
+COST = "cost"
+TOTAL = b"total"
+WEI_BYTES = 32
 
 
 class Sink:
@@ -26,6 +31,7 @@ class Sink:
         self.counts: Counter[str] = Counter()
         self.alerts: list[str] = []
         self.unavailable: set[int] = set()  # epochs
+        self.spent = int.from_bytes(items.get(COST, TOTAL) or b"", "big")  # wei, for transactions
 
     def tell(self, item: Verdict | Evidence | Alert) -> None:
         """Once. Alerts and unavailability concern the present and are told by every run."""
@@ -41,6 +47,14 @@ class Sink:
             self._items.put(KIND, name, b"")
         message = item.describe() if isinstance(item, Evidence) else item.reason if isinstance(item, Verdict) else item.message
         self._log(f"report.{type(item).__name__.lower()}", {"message": message} | _get_fields(item))
+
+    def add_cost(self, name: str, wei: int) -> None:
+        """Of a transaction that landed, whether it did what it should or not. Once: after a restart it is heard of again."""
+        key = keccak(name.encode())
+        if self._items.get(COST, key) is None:
+            self.spent += wei
+            self._items.put(COST, key, wei.to_bytes(WEI_BYTES, "big"))
+            self._items.put(COST, TOTAL, self.spent.to_bytes(WEI_BYTES, "big"))
 
     def _count(self, item: Verdict | Evidence | Alert) -> None:
         if isinstance(item, Verdict):
@@ -68,6 +82,9 @@ class Sink:
             "in_flight": sorted(state.in_flight),
             "alerts": [json.loads(alert) for alert in self.alerts],
         }
+        if state.settings.me is not None:
+            balance = asdict(compute_balance(state.board, state.settings.me)) | {"spent": self.spent}
+            status["money"] = {name: str(wei) for name, wei in balance.items()}  # more than a float holds
         draft = self._status.with_suffix(".new")
         draft.write_text(json.dumps(status) + "\n")
         os.replace(draft, self._status)

@@ -4,7 +4,7 @@ The same class works in a simulation and in the worker process (`challenger.work
 are kept for the epochs asked about last, and traced anew for others.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from challenger.evidence import StepFacts, StepProof, Truth
@@ -20,10 +20,11 @@ from protocol.rules import Rules
 from protocol.state import State
 from protocol.steps import STEPS
 from protocol.sweeps.modes import get_visited
-from protocol.trace import Machine
+from protocol.trace import Applied, Machine
 from protocol.types import Header, Phase, Trade, compute_header_leaf, encode_header
 
 KEPT_HISTORIES = 32  # more than there are open epochs on mainnet: a liar in every one of them must not make us trace anew
+PAUSE_STEPS = 64  # a few hundredths of a second
 SOURCES = (Phase.OPEN, Phase.MESSAGE, Phase.INFLATE, Phase.FETCH)  # steps that belong to no operation
 
 
@@ -35,11 +36,16 @@ class _Epoch:
 
 
 class Tracer:
-    """Epochs are named by keys; the empty one is genesis. A parent is traced before its child."""
+    """Epochs are named by keys; the empty one is genesis. A parent is traced before its child.
 
-    def __init__(self, rules: Rules, steps: Mapping[Phase, StepFunction] = STEPS) -> None:
+    `pause` is called now and then while an epoch is run: what it asks of other epochs is answered meanwhile.
+    """
+
+    def __init__(self, rules: Rules, steps: Mapping[Phase, StepFunction] = STEPS, pause: Callable[[], None] | None = None) -> None:
         self.rules = rules
         self.steps = steps
+        self._pause = pause
+        self._until_pause = PAUSE_STEPS
         empty = State(rules.params)
         self._epochs: dict[bytes, _Epoch] = {ZERO: _Epoch(empty, (), empty)}
         self._histories: dict[bytes, History] = {}
@@ -61,6 +67,8 @@ class Tracer:
         leap = Leap(after, self.rules)
         for batch in batches:
             leap.apply_batch(batch)
+            if self._pause is not None:
+                self._pause()
         self._epochs[key] = _Epoch(before, tuple(batches), after)
         return after.get_root()
 
@@ -94,11 +102,17 @@ class Tracer:
         history = self._histories.pop(key, None)
         if history is None:
             epoch = self._epochs[key]
-            history = History(Machine(epoch.before.copy(), epoch.batches, self.rules, self.steps))
+            history = History(Machine(epoch.before.copy(), epoch.batches, self.rules, self.steps), self._count_step)
         self._histories[key] = history  # the newest is the last
         while len(self._histories) > KEPT_HISTORIES:
             del self._histories[next(iter(self._histories))]
         return history
+
+    def _count_step(self, _applied: Applied, _header: Header) -> None:
+        self._until_pause -= 1
+        if self._pause is not None and self._until_pause <= 0:
+            self._until_pause = PAUSE_STEPS
+            self._pause()
 
 
 def _describe(machine: Machine) -> StepFacts:

@@ -1,12 +1,16 @@
 """The process that traces: `python -m challenger.worker`, questions on stdin, answers on stdout. It ends when stdin does.
 
-Tracing takes all of a core for as long as an epoch is long; the daemon must go on watching meanwhile.
+Tracing takes all of a core for as long as an epoch is long; the daemon must go on watching meanwhile, and duels must go on. What a duel
+asks for overtakes everything else, also in the middle of a trace.
 """
 
 import signal
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Sequence
+from queue import SimpleQueue
+from threading import Thread
 from typing import IO, Any
 
 import trio
@@ -29,6 +33,8 @@ from challenger.wire import (
 from node.steps import HONEST_STEPS, load_steps
 from protocol.codec.frames import Batch
 from protocol.rules import Rules
+
+URGENT = ("reveal", "step")
 
 
 class WorkerDied(Exception):
@@ -53,25 +59,72 @@ def answer(tracer: Tracer, question: tuple[Any, ...]) -> object:
             raise ValueError(f"unknown question {question[0]}")
 
 
-def serve(source: IO[bytes], sink: IO[bytes]) -> None:
-    """The first message is the rules; then one answer for each question, in order."""
-    tracer = None
-    while len(head := source.read(LENGTH_BYTES)) == LENGTH_BYTES:
-        body = decode(source.read(int.from_bytes(head, "big")))
-        if tracer is None:
-            rules, steps = body
-            tracer = Tracer(decode_rules(rules), load_steps(steps))
-            continue
-        sink.write(encode(answer(tracer, body)))
-        sink.flush()
+class Desk:
+    """Questions as they come in; those of duels first."""
+
+    def __init__(self, source: IO[bytes], sink: IO[bytes]) -> None:
+        """The first message is the rules."""
+        self._source = source
+        self._sink = sink
+        rules, steps = self._read()
+        self._tracer = Tracer(decode_rules(rules), load_steps(steps), self._pause)
+        self._questions: SimpleQueue[Any] = SimpleQueue()
+        self._urgent: deque[Any] = deque()
+        self._patient: deque[Any] = deque()
+        self._open: list[bytes] = []  # epochs that are being worked on, one within the other
+        Thread(target=self._read_all, daemon=True).start()
+
+    def run(self) -> None:
+        """Until the source ends."""
+        while True:
+            self._sort(self._urgent or self._patient)
+            self._answer((self._urgent or self._patient).popleft())
+            self._pause()
+
+    def _pause(self) -> None:
+        """What duels have asked meanwhile, but for epochs that are being worked on: they are not begun twice."""
+        self._sort(True)
+        for question in [item for item in self._urgent if item[2] not in self._open]:
+            if question in self._urgent:  # a pause within this one may have answered it
+                self._urgent.remove(question)
+                self._answer(question)
+
+    def _sort(self, is_busy: object) -> None:
+        """All that has come in; waits for something if there is nothing to do."""
+        while not is_busy or not self._questions.empty():
+            question = self._questions.get()
+            if question is None:
+                sys.exit()
+            (self._urgent if question[1] in URGENT else self._patient).append(question)
+            is_busy = True
+
+    def _answer(self, question: tuple[Any, ...]) -> None:
+        number, *rest = question
+        self._open.append(rest[1])
+        self._sink.write(encode((number, answer(self._tracer, tuple(rest)))))
+        self._sink.flush()
+        self._open.pop()
+
+    def _read_all(self) -> None:
+        while (question := self._read()) is not None:
+            self._questions.put(question)
+        self._questions.put(None)
+
+    def _read(self) -> Any:
+        head = self._source.read(LENGTH_BYTES)
+        return decode(self._source.read(int.from_bytes(head, "big"))) if len(head) == LENGTH_BYTES else None
 
 
 class TracerProcess:
-    """The worker as seen by the daemon: the tracer's calls, awaited. One at a time; the others queue."""
+    """The worker as seen by the daemon: the tracer's calls, awaited."""
 
     def __init__(self, process: trio.Process) -> None:
         self._process = process
-        self._lock = trio.Lock()
+        self._writing = trio.Lock()
+        self._is_reading = False
+        self._news = trio.Event()  # after a message was read
+        self._number = 0
+        self._answers: dict[int, Any] = {}
 
     async def trace(self, key: bytes, parent: bytes, batches: Sequence[Batch]) -> Truth:
         return decode_truth(await self._ask("trace", key, parent, batches))
@@ -98,17 +151,34 @@ class TracerProcess:
             raise WorkerDied("the tracing process is gone") from error
 
     async def _ask(self, *question: object) -> Any:
-        """Whoever is cancelled in between would leave an answer behind that another takes for its own: the worker dies with it."""
-        async with self._lock:
-            try:
-                await self.tell(question)
-                size = int.from_bytes(await self._read(LENGTH_BYTES), "big")
-                if size > MAX_BYTES:
-                    raise WorkerDied("the tracing process talks nonsense")
-                return decode(await self._read(size))
-            except trio.Cancelled:
-                self._process.kill()
-                raise
+        """Whoever waits reads, for the others, too. Cancelled halfway it would leave half a message behind: the worker dies with it."""
+        self._number += 1
+        number = self._number
+        try:
+            async with self._writing:
+                await self.tell((number, *question))
+            while number not in self._answers:
+                if self._is_reading:
+                    await self._news.wait()
+                else:
+                    await self._receive()
+            return self._answers.pop(number)
+        except trio.Cancelled:
+            self._process.kill()
+            raise
+
+    async def _receive(self) -> None:
+        self._is_reading = True
+        try:
+            size = int.from_bytes(await self._read(LENGTH_BYTES), "big")
+            if size > MAX_BYTES:
+                raise WorkerDied("the tracing process talks nonsense")
+            number, found = decode(await self._read(size))
+            self._answers[number] = found
+        finally:
+            self._is_reading = False
+            self._news.set()  # another one goes on
+            self._news = trio.Event()
 
     async def _read(self, size: int) -> bytes:
         assert self._process.stdout is not None, "opened with a pipe"
@@ -138,4 +208,4 @@ async def start_tracer(rules: Rules, steps: str = HONEST_STEPS) -> TracerProcess
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the daemon's business: it ends when the daemon closes the pipe
-    serve(sys.stdin.buffer, sys.stdout.buffer)
+    Desk(sys.stdin.buffer, sys.stdout.buffer).run()

@@ -128,7 +128,7 @@ class World:
                 config = ChallengerConfig(**self._get_common(name, name), dispute=dispute)
                 nursery.start_soon(self._start, name, config, ["straddle", "challenger"])
             if self.setting.lie is not None:
-                lying = Disputes(verify_deployment=False, steps=get_table_name(self.setting.lie))
+                lying = Disputes(verify_deployment=False, takes_turns=False, steps=get_table_name(self.setting.lie))
                 config = ChallengerConfig(**self._get_common("defender", "defender"), dispute=lying)
                 nursery.start_soon(self._start, "defender", config, ["sim.villains.defender"])
 

@@ -191,6 +191,9 @@ def check_reports(folder: Path, wrong: bytes) -> None:
     status = json.loads((folder / "status.json").read_text())
     assert status["claims"]["disproven"] == 1
     assert not status["alerts"]
+    money = {name: int(wei) for name, wei in status["money"].items()}
+    assert money["spent"] > 0
+    assert {name for name, wei in money.items() if wei} == {"spent"}  # stake and wages were collected
 
 
 @pytest.mark.parametrize(("lines", "code"), [("unknown = 1\n", "config-field"), ('[l1]\ndeployment = "nowhere.json"\n', "deployment")])

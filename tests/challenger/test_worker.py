@@ -1,15 +1,19 @@
 """The tracing process answers what the tracer answers; and it does not outlive its usefulness."""
 
 import pytest
+import trio
+import trio.testing
 
-from challenger.tracer import KEPT_HISTORIES, Tracer
+from challenger.tracer import KEPT_HISTORIES, PAUSE_STEPS, Tracer
 from challenger.worker import WorkerDied, start_tracer
+from protocol.codec.frames import Batch
 from protocol.history import History
 from protocol.keccak import ZERO, keccak
 from protocol.params import MINIMAL
 from protocol.state import State
 from protocol.trace import Machine
 from sim.baits import make_epoch
+from sim.scribe import Scribe
 from sim.villains.lies import Bait
 
 KEY, NEXT = keccak(b"first"), keccak(b"second")
@@ -32,6 +36,60 @@ async def test_worker__same_questions__same_answers_until_it_is_killed() -> None
         await remote.close()
     with pytest.raises(WorkerDied):
         await remote.get_reveal(KEY, 8, 0)
+
+
+def make_long_epoch() -> tuple[Scribe, list[Batch]]:
+    """Hundreds of steps."""
+    scribe, batches = make_epoch(MINIMAL, Bait.DEPOSIT)
+    for _ in range(600):
+        scribe.cancel(0)
+    return scribe, [*batches, scribe.close_batch()]
+
+
+async def test_worker__duel_asks_while_epochs_are_traced__is_answered_before_they_are() -> None:
+    scribe, batches = make_long_epoch()
+    remote = await start_tracer(scribe.rules)
+    done: list[bytes] = []
+
+    async def trace(key: bytes) -> None:
+        await remote.trace(key, ZERO, batches)
+        done.append(key)
+
+    async def reveal() -> None:
+        await remote.get_reveal(KEY, 16, 0)
+        await remote.prove_step(KEY, 3)
+        done.append(b"duel")
+
+    later = [keccak(b"%d" % i) for i in range(6)]
+    try:
+        await remote.trace(KEY, ZERO, batches)
+        async with trio.open_nursery() as nursery:
+            for key in later:
+                nursery.start_soon(trace, key)
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.start_soon(reveal)
+    finally:
+        await remote.close()
+    assert done.index(b"duel") <= 2
+    assert set(done) == {b"duel", *later}
+
+
+def test_tracer__asked_in_the_middle_of_a_trace__answers_as_ever() -> None:
+    scribe, batches = make_long_epoch()
+    quiet = Tracer(scribe.rules)
+    truth = quiet.trace(KEY, ZERO, batches)
+    answers, busy = [], True
+
+    def ask() -> None:
+        if not busy:
+            answers.append((tuple(tracer.get_reveal(KEY, 16, 0)), tracer.prove_step(KEY, 5)))
+
+    tracer = Tracer(scribe.rules, pause=ask)
+    assert tracer.trace(KEY, ZERO, batches) == truth
+    busy = False
+    assert tracer.trace(NEXT, ZERO, batches) == truth
+    assert truth.steps // PAUSE_STEPS <= len(answers) <= truth.steps // PAUSE_STEPS + 1
+    assert set(answers) == {(truth.nodes, quiet.prove_step(KEY, 5))}
 
 
 def test_tracer__leapt_epoch__has_the_history_of_a_traced_one() -> None:
