@@ -1,8 +1,8 @@
-"""A duel's arithmetic: who owes what, who is out of time, where two reveals differ, what is revealed next. Twin: contracts/l1/parts/duels.vy.
+"""A duel's arithmetic: who owes what, who is out of time, where two reveals differ, what is revealed next.
 
-Two claims of one group, `a` and `b`. In every round one side reveals the 16 nodes four levels below the node where they differ, and the other
-answers with the first of them in which it differs; after the last round they differ in one leaf, and one step decides. All functions are
-total over what the contract lets happen.
+Twin: contracts/l1/parts/duels.vy. Two claims of one group, `a` and `b`. In every round one side reveals the 16 nodes four levels below the
+node where they differ, and the other answers with the first of them in which it differs; after the last round they differ in one leaf, and
+one step decides. All functions are total over what the contract lets happen.
 """
 
 from collections.abc import Sequence
@@ -75,6 +75,18 @@ def is_out(d: Duel, side: int, now: int, params: Params) -> bool:
 def is_proof_due(d: Duel, params: Params) -> bool:
     """All rounds are over: the two differ in leaf `index`."""
     return d.round == params.rounds
+
+
+def may_reveal(d: Duel, side: int, now: int, params: Params) -> bool:
+    """First in its round. The claim was the reveal of round 0."""
+    return 0 < d.round < params.rounds and not d.revealed and not is_out(d, side, now, params)
+
+
+def may_descend(d: Duel, side: int, now: int, params: Params) -> bool:
+    """Answer the other's reveal. In round 0 it costs no time, so that even who has none left may."""
+    if is_proof_due(d, params):
+        return False
+    return d.round == 0 or (d.revealed == (B if side == A else A) and not is_out(d, side, now, params))
 
 
 def compute_charge(d: Duel, now: int, params: Params) -> int:

@@ -120,7 +120,7 @@ def __init__(
     assert genesis_root != empty(bytes32), "claims: no genesis"
     assert judge.is_contract, "claims: no judge"
     assert group_bits != 0 and group_bits <= 5, "claims: bad size of groups"
-    assert entry_s + censorship_s + grace_s < 2**32, "claims: times too long"
+    assert grace_s != 0 and entry_s + censorship_s + grace_s < 2**32, "claims: bad times"
     INBOX = inbox
     JUDGE = judge
     EPOCH_S = staticcall Inbox(inbox).EPOCH_S()
@@ -382,8 +382,7 @@ def get_claim(claim_id: bytes32) -> (bytes32, bytes32, uint256, bytes32, address
     assert e.post_root != empty(bytes32), "claims: no such claim"
     position_id: bytes32 = self._get_position_id_of(e)
     epoch: uint256 = positions._get_position(position_id).epoch
-    is_final: bool = e.status == entries.FINAL
-    return position_id, e.parent, epoch, e.post_root, e.claimant, e.seed, e.round, self._is_alive(claim_id, e), is_final
+    return position_id, e.parent, epoch, e.post_root, e.claimant, e.seed, e.round, self._is_alive(claim_id, e), e.status == entries.FINAL
 
 
 @external
@@ -395,8 +394,7 @@ def get_position(parent: bytes32) -> (bytes32, uint256, uint256, uint256, uint25
     generation: uint256 = positions.generations[parent]
     position_id: bytes32 = positions._compute_position_id(parent, generation)
     p: positions.Position = positions._get_position(position_id)
-    rounds: uint256 = positions._count_rounds(p.count)
-    return position_id, generation, p.epoch, p.close, rounds, p.count, positions._get_winner(position_id, p)
+    return position_id, generation, p.epoch, p.close, positions._count_rounds(p.count), p.count, positions._get_winner(position_id, p)
 
 
 @external

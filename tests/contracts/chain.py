@@ -16,10 +16,12 @@ def to_bytes(address: str) -> bytes:
 
 
 class PyEvm(Evm):
-    """For gas snapshots. Accounts are the backend's, so there are ten; transactions pay 2 gwei."""
+    """For gas snapshots. Accounts are the backend's, so there are ten; a transaction pays the base fee at least."""
 
-    def __init__(self) -> None:
+    def __init__(self, basefee_wei: int = BASEFEE_WEI) -> None:
+        """`basefee_wei` is the first block's; it falls by an eighth a block while the blocks are nearly empty."""
         parameters = PyEVMBackend.generate_genesis_params({"gas_limit": 1 << 26, "timestamp": GENESIS_S})
+        parameters["base_fee_per_gas"] = basefee_wei
         self._backend = PyEVMBackend(genesis_parameters=parameters)
         latest = self._backend.get_block_by_number("latest")
         super().__init__(timestamp=latest["timestamp"] + 1)
@@ -56,15 +58,19 @@ class PyEvm(Evm):
             raise Reverted("failed")
         return receipt
 
-    def _build(self, sender: str, data: bytes, value: int, gas: int) -> dict[str, Any]:
-        return {"from": to_bytes(sender), "data": data, "value": value, "gas": gas, "gas_price": 2 * BASEFEE_WEI}
+    def get_basefee(self) -> int:
+        """Of the next block, wei."""
+        return int(self._backend.chain.header.base_fee_per_gas)
+
+    def _build(self, sender: str, data: bytes, value: int, gas: int, gas_price: int) -> dict[str, Any]:
+        return {"from": to_bytes(sender), "data": data, "value": value, "gas": gas, "gas_price": max(gas_price, self.get_basefee())}
 
     def _create(self, deployer: str, code: bytes, value: int) -> str:
-        receipt = self._mine(self._build(deployer, code, value, 1 << 24))
+        receipt = self._mine(self._build(deployer, code, value, 1 << 24, 0))
         return "0x" + bytes(receipt["contract_address"]).hex()
 
     def _send(self, sender: str, to: str, data: bytes, value: int, gas: int, gas_price: int) -> tuple[bytes, int, list[RawLog]]:
-        transaction = self._build(sender, data, value, gas) | {"to": to_bytes(to)}
+        transaction = self._build(sender, data, value, gas, gas_price) | {"to": to_bytes(to)}
         self._pin_time()
         try:
             answer = self._backend.call(transaction, "pending")
@@ -76,7 +82,7 @@ class PyEvm(Evm):
 
     def _query(self, sender: str, to: str, data: bytes, gas: int) -> bytes:
         payer = bytes(self._backend.get_accounts()[9])  # even a view must be affordable here; none of ours looks at its caller
-        call = {"from": payer, "to": to_bytes(to), "data": data, "value": 0, "gas": gas, "gas_price": 2 * BASEFEE_WEI}
+        call = {"from": payer, "to": to_bytes(to), "data": data, "value": 0, "gas": gas, "gas_price": 2 * self.get_basefee()}
         try:
             return bytes(self._backend.call(call, "latest"))
         except TransactionFailed as error:

@@ -80,12 +80,13 @@ def test_only_the_owner_and_only_to_a_child_of_the_tip() -> None:
     with pytest.raises(Reverted, match="not your stake"):
         advance(world, b.bob, b.first, b.second)
     with pytest.raises(Reverted, match="not your stake"):  # none at all
-        world.evm.transact(b.alice, world.claims, "advance_stake", ZERO, world.genesis)
-    for child in (b.first, rival, third, world.genesis):
+        world.evm.transact(b.alice, world.claims, "advance_stake", ZERO, b.second.id)
+    for child in (b.first, rival, third):
         with pytest.raises(Reverted, match="not on the parent"):
             advance(world, b.alice, b.first, child)
-    with pytest.raises(Reverted, match="no live child"):
-        advance(world, b.alice, b.first, bytes(31) + b"\x07")
+    for nothing in (bytes(31) + b"\x07", world.genesis):
+        with pytest.raises(Reverted, match="no live child"):
+            advance(world, b.alice, b.first, nothing)
     with pytest.raises(Reverted):  # no ether with it: nobody could take it out
         world.evm.transact(b.alice, world.claims, "advance_stake", b.first.id, b.second.id, value=1)
     advance(world, b.alice, b.first, b.second)
@@ -114,8 +115,10 @@ def test_no_stake_goes_onto_what_died_unmarked() -> None:
     b = Branch()
     world = b.world
     world.enter(world.compute_lie(b.second, 5), b.bob)
-    world.evm.set_time(world.get_position(b.first.id)["deadline"])
-    world.evm.transact(b.bob, world.claims, "reopen", b.first.id)
+    world.evm.set_time(world.get_start(b.first.id, 1))
+    with pytest.raises(Reverted, match="no live child"):  # left behind
+        advance(world, b.alice, b.first, b.second)
+    world.reopen(b.first.id)
     with pytest.raises(Reverted, match="no live child"):
         advance(world, b.alice, b.first, b.second)
     again = world.compute_honest(b.epochs[1], b.first.id, b.first.post_root)

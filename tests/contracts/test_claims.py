@@ -7,16 +7,12 @@ import pytest
 from protocol.codec.frames import Frame
 from protocol.keccak import ZERO, encode_word, encode_words, keccak
 from protocol.types import Header, compute_header_leaf
-from sim.evm import Result, Reverted
+from sim.evm import Reverted
 from tests.contracts.world import GENESIS_ROOT, Claim, Commitment, World
 
 
 def compute_id(position: bytes, claim: Claim) -> bytes:
     return keccak(position + encode_word(claim.epoch) + claim.post_root + claim.history.root)
-
-
-def reopen(world: World, parent: bytes) -> Result:
-    return world.evm.transact(world.deployer, world.claims, "reopen", parent)
 
 
 def test_genesis_is_final_and_named_by_its_root() -> None:
@@ -41,15 +37,17 @@ def test_a_claim_enters_with_its_history_and_event() -> None:
         "post_root": claim.post_root,
         "history": claim.history.root,
         "nodes": tuple(claim.history.get_reveal(0, 0)),
+        "claimant": who,
         "stake_id": claim.id,
         "close": close,
     }
     assert world.evm.call(world.claims, "get_claim", claim.id) == (
-        *(world.genesis, world.genesis, claim.epoch, claim.post_root, claim.history.root),
-        *(True, False),
+        *(world.genesis, world.genesis, claim.epoch, claim.post_root, who),
+        *(0, 0, True, False),
     )
     position = world.get_position(world.genesis)
-    assert (position["close"], position["count"], position["alive"], position["winner"]) == (close, 1, 1, ZERO)
+    assert (position["close"], position["rounds"], position["count"], position["winner"]) == (close, 1, 1, ZERO)
+    assert world.get_group(world.genesis, 0, 0) == (1, claim.id)
     assert world.evm.call(world.claims, "stakes", claim.id) == (who, claim.id)
 
 
@@ -148,26 +146,15 @@ def test_alone_at_close_wins_and_not_before() -> None:
     honest = world.compute_honest(world.run_epoch())
     world.enter(honest, who)
     world.evm.advance(world.times.entry_s - 1)
-    assert world.evm.call(world.claims, "get_winner", world.genesis) == ZERO
+    assert world.get_position(world.genesis)["winner"] == ZERO
     with pytest.raises(Reverted, match="not the winner"):
         world.finalize(honest)
     world.evm.advance(1)
-    assert world.evm.call(world.claims, "get_winner", world.genesis) == honest.id
+    assert world.get_position(world.genesis)["winner"] == honest.id
     world.finalize(honest)
     assert world.evm.call(world.claims, "get_final_root", honest.id) == honest.post_root
     with pytest.raises(Reverted, match="not a pending claim"):
         world.finalize(honest)
-
-
-def test_the_33rd_claim_reverts() -> None:
-    world = World()
-    honest = world.compute_honest(world.run_epoch())
-    crowd = [world.evm.create_account() for _ in range(33)]
-    for i in range(32):
-        world.enter(world.compute_lie(honest, 10 + i, seed=i), crowd[i])
-    with pytest.raises(Reverted, match="the group is full"):
-        world.enter(honest, crowd[32])
-    assert world.get_position(world.genesis)["alive"] == 32
 
 
 def test_children_of_unfinal_claims_and_finality_in_order() -> None:
@@ -241,27 +228,30 @@ def test_several_at_the_deadline_all_die_and_the_position_reopens() -> None:
     world.enter(lie, bob)
     child = world.compute_lie(world.compute_honest(second, honest.id, honest.post_root), 9)
     world.enter(child, bob)
-    deadline = world.get_position(world.genesis)["deadline"]
-    assert deadline == world.get_position(world.genesis)["close"] + 2 * 120 + (world.height // 4 + 2) * 20
+    deadline = world.get_position(world.genesis)["close"] + 2 * 120 + (world.height // 4 + 2) * 20
+    assert world.get_start(world.genesis, 1) == deadline
     world.evm.set_time(deadline - 1)
     with pytest.raises(Reverted, match="not stuck"):
-        reopen(world, world.genesis)
+        world.reopen(world.genesis)
+    assert world.is_alive(honest)
+    assert world.is_alive(lie)
     world.evm.set_time(deadline)
     with pytest.raises(Reverted, match="deadline has passed"):
         world.timeout(alice, honest, lie)
     with pytest.raises(Reverted, match="deadline has passed"):
         world.move(alice, honest, lie)
-    assert reopen(world, world.genesis).get_event("PositionReopened") == {"parent": world.genesis, "generation": 1}
+    assert world.reopen(world.genesis).get_event("PositionReopened") == {"parent": world.genesis, "generation": 1}
     assert not world.is_alive(honest)
     assert not world.is_alive(lie)
     with pytest.raises(Reverted, match="not stuck"):
-        reopen(world, world.genesis)
+        world.reopen(world.genesis)
     # the same claim again is another one
     again = replace(honest, id=ZERO)
     world.enter(again, alice)
     assert again.id == compute_id(keccak(world.genesis + encode_word(1)), honest) != honest.id
     position = world.get_position(world.genesis)
-    assert (position["generation"], position["count"], position["alive"]) == (1, 1, 1)
+    assert (position["generation"], position["count"]) == (1, 1)
+    assert world.get_group(position["position"], 0, 0) == (1, again.id)
     world.pass_close(world.genesis)
     world.finalize(again)
     for dead in (honest, lie, child):
@@ -269,7 +259,7 @@ def test_several_at_the_deadline_all_die_and_the_position_reopens() -> None:
             world.finalize(dead)
         with pytest.raises(Reverted):
             world.evm.transact(bob, world.claims, "withdraw_stake", dead.id)
-    assert world.evm.call(world.claims, "get_winner", again.id) == ZERO
+    assert world.get_position(again.id)["winner"] == ZERO
     with pytest.raises(Reverted, match="no live parent"):
         world.enter(world.compute_honest(second, honest.id, honest.post_root), alice)
     world.enter(world.compute_honest(second, again.id, honest.post_root), alice, again.id)

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from protocol.duel import Difference, find_difference
 from protocol.keccak import ZERO, keccak
 from protocol.types import Header, Phase, compute_header_leaf, encode_header
 from sim.evm import Reverted
-from tests.contracts.world import Claim, World
+from tests.contracts.world import Claim, Commitment, World
 
 
 def start(height: int = 8, steps: int = 40, at: int = 17, seed: int = 0) -> tuple[World, Claim, Claim, str, str, list[Header]]:
@@ -65,7 +66,8 @@ def test_one_transaction_completes_a_round_and_reveals_the_next() -> None:
     leaves = {honest.id: honest.history.get_node(0, 17), lie.id: lie.history.get_node(0, 17)}
     assert (second["node_low"], second["node_high"]) == (leaves[first["low"]], leaves[first["high"]])
     duel = world.get_duel(lie, honest)
-    assert (duel["round"], duel["node_a"], duel["node_b"]) == (2, leaves[lie.id], leaves[honest.id])
+    assert (duel["round"], duel["pair"]) == (2, keccak(leaves[low] + leaves[max(honest.id, lie.id)]))
+    assert duel == world.get_duel(honest, lie) | {"left_a": duel["left_a"], "left_b": duel["left_b"]}
 
 
 def test_plain_moves_one_thing_at_a_time() -> None:
@@ -81,40 +83,95 @@ def test_plain_moves_one_thing_at_a_time() -> None:
 
 
 def test_wrong_moves_revert_and_change_nothing() -> None:
-    world, honest, lie, alice, _, _ = start()
+    world, honest, lie, alice, _, headers = start()
     good, bad = honest.history.get_reveal(0, 0), lie.history.get_reveal(0, 0)
+    right = find_difference(good, bad)
     following = honest.history.get_reveal(1, 1)
+    assert right.place == 1
 
-    def refuse(reason: str, mine: Claim, other: Claim, *lists: list[bytes]) -> None:
+    def refuse(reason: str, mine: Claim, other: Claim, difference: Difference, nodes: list[bytes]) -> None:
         before = world.get_duel(honest, lie)
         with pytest.raises(Reverted, match=reason):
-            world.transact_move(alice, mine, other, *lists)
+            world.descend(alice, mine, other, difference, nodes)
         assert world.get_duel(honest, lie) == before
 
-    refuse("bring the nodes", honest, lie, [], [], following)
-    refuse("nothing to do", honest, lie, [], [], [])
-    refuse("wrong number", honest, lie, good, [], following)
-    refuse("wrong number", honest, lie, good[:15], bad, following)
-    refuse("mine revealed other", honest, lie, bad, good, following)
-    refuse("the other revealed other", honest, lie, good, good, following)
-    refuse("not the disputed", honest, lie, good, bad, lie.history.get_reveal(1, 1))
-    refuse("not the disputed", honest, lie, good, bad, honest.history.get_reveal(1, 2))
-    refuse("wrong number", honest, lie, good, bad, following[:8])
-    refuse("no such duel", honest, honest, good, bad, following)
+    def refuse_reveal(reason: str, mine: Claim, other: Claim, node_other: bytes, nodes: list[bytes]) -> None:
+        before = world.get_duel(honest, lie)
+        with pytest.raises(Reverted, match=reason):
+            world.reveal(alice, mine, other, node_other, nodes)
+        assert world.get_duel(honest, lie) == before
+
+    mirror = find_difference(bad, good)
+    refuse("not the disputed", honest, lie, mirror, following)  # the two sides' nodes the other way round
+    refuse("not the disputed", lie, honest, right, following)
+    refuse("not the first difference", honest, lie, right._replace(place=3), following)
+    refuse("not the disputed", honest, lie, right._replace(place=0), following)
+    refuse("not the first difference", honest, lie, make_difference(good, bad, 2), following)  # a later one
+    refuse("not the first difference", honest, lie, make_difference(good, bad, 15), following)
+    refuse("no difference", honest, lie, make_difference(good, bad, 0), following)  # where both are the same
+    refuse("no difference", honest, lie, right._replace(place=16), following)
+    refuse("no difference", honest, lie, right._replace(place=2**255), following)
+    for level in range(4):
+        one, two = list(right.siblings_mine), list(right.siblings_other)
+        one[level] = two[level] = keccak(b"wrong")
+        refuse("not the", honest, lie, right._replace(siblings_mine=tuple(one)), following)
+        refuse("not the", honest, lie, right._replace(siblings_other=tuple(two)), following)
+        refuse("not the disputed", honest, lie, right._replace(siblings_mine=tuple(one), siblings_other=tuple(two)), following)
+    refuse("not the disputed", honest, lie, right._replace(node_mine=keccak(b"wrong")), following)
+    refuse("not the disputed", honest, lie, right, lie.history.get_reveal(1, 1))
+    refuse("not the disputed", honest, lie, right, honest.history.get_reveal(1, 2))
+    refuse("wrong number", honest, lie, right, following[:8])
+    refuse("wrong number", honest, lie, right, following[:15])
+    refuse("no such duel", honest, honest, right, following)
     nobody = Claim(ZERO, 0, ZERO, honest.history, keccak(b"nobody"))
-    refuse("no such duel", honest, nobody, good, bad, following)
+    refuse("no such duel", honest, nobody, right, following)
+    refuse_reveal("no reveal is due", honest, lie, lie.history.root, good)  # the claim was that
     world.move(alice, honest, lie)
-    ours, theirs = honest.history.get_reveal(1, 1), lie.history.get_reveal(1, 1)
-    refuse("bring the nodes", honest, lie, [], [], ours)  # revealed already
-    refuse("bring the nodes", lie, honest, [], [], theirs)  # without the nodes of the other
-    refuse("has not revealed", honest, lie, ours, theirs, [])  # the other's own to reveal
-    refuse("the other revealed other", lie, honest, theirs, theirs, [])
-    refuse("not the disputed", lie, honest, ours, ours, [])
-    refuse("bring the nodes", lie, honest, theirs, ours, theirs)  # no round comes after the last
+    ours, theirs = following, lie.history.get_reveal(1, 1)
+    second = find_difference(theirs, ours)
+    for mine, nodes in ((honest, ours), (lie, theirs)):
+        other = lie if mine is honest else honest
+        refuse_reveal("no reveal is due", mine, other, other.history.get_node(4, 1), nodes)
+    refuse("has not revealed", honest, lie, find_difference(ours, theirs), [])  # the other's own to answer
+    refuse("not the disputed", lie, honest, right, [])
+    refuse("no reveal is due", lie, honest, second, theirs)  # no round comes after the last
     with pytest.raises(Reverted, match="no proof is due"):
-        world.evm.transact(alice, world.claims, "prove", honest.id, lie.id, b"", [])
+        world.prove(alice, honest, lie, headers)
     world.move(alice, lie, honest)
-    refuse("the proof is due", lie, honest, theirs, ours, [])
+    refuse("the proof is due", lie, honest, second, [])
+    refuse_reveal("no reveal is due", lie, honest, ours[1], theirs)
+
+
+def make_difference(mine: list[bytes], other: list[bytes], place: int) -> Difference:
+    """Any place, the first or not."""
+    trees = Commitment(mine, 4), Commitment(other, 4)
+    siblings = [tuple(tree.prove_leaf(place)) for tree in trees]
+    return Difference(place, mine[place], other[place], siblings[0], siblings[1])
+
+
+def test_a_difference_that_begins_later_is_never_the_first() -> None:
+    """Of two reveals that differ in any set of places, one place alone is accepted: the first."""
+    rng = random.Random(3)
+    world, honest, _, alice, _, _ = start()
+    for _ in range(12):
+        nodes = [rng.randbytes(32) for _ in range(256)]
+        places = rng.sample(range(16), rng.randrange(1, 16))
+        end = honest.history.get_node(0, 255)
+        one = Claim(honest.parent, honest.epoch, honest.post_root, Commitment([*nodes[:255], end], 8))
+        for place in places:
+            nodes[16 * place] = rng.randbytes(32)
+        two = Claim(honest.parent, honest.epoch, honest.post_root, Commitment([*nodes[:255], end], 8))
+        for claim in (one, two):
+            world.enter(claim, alice)
+        for place in rng.sample(range(16), 16):
+            difference = make_difference(one.history.get_reveal(0, 0), two.history.get_reveal(0, 0), place)
+            if place == min(places):
+                continue
+            with pytest.raises(Reverted, match=r"no difference|not the first difference"):
+                world.descend(alice, one, two, difference, [])
+        difference = find_difference(one.history.get_reveal(0, 0), two.history.get_reveal(0, 0))
+        world.descend(alice, one, two, difference, [])
+        assert world.get_duel(one, two)["index"] == difference.place == min(places)
 
 
 def test_anyone_may_move_for_any_claim() -> None:
@@ -135,6 +192,7 @@ def test_neither_leaf_is_right_and_both_die() -> None:
     world.enter(one, who)
     world.enter(two, who)
     world.play(one, two, who, who)
+    world.pass_close(world.genesis)
     result = world.prove(who, one, two, world.compute_headers(epoch))
     assert not world.is_alive(one)
     assert not world.is_alive(two)
@@ -153,9 +211,11 @@ def test_bad_proofs_revert_and_decide_nothing() -> None:
     args = world.compute_args(before)
     path = honest.history.prove_leaf(16)
 
-    def refuse(reason: str, args: bytes, path: list[bytes], a: Claim = honest, b: Claim = lie, gas: int = 1 << 24) -> None:
+    leaves = [claim.history.get_node(0, 17) for claim in (honest, lie)]
+
+    def refuse(reason: str, args: bytes, path: list[bytes], a: Claim = honest, b: Claim = lie, disputed: list[bytes] = leaves) -> None:
         with pytest.raises(Reverted, match=reason):
-            world.evm.transact(mallory, world.claims, "prove", a.id, b.id, args, path, gas=gas)
+            world.evm.transact(mallory, world.claims, "prove", a.id, b.id, *disputed, args, path)
         assert world.is_alive(honest)
         assert world.is_alive(lie)
 
@@ -170,8 +230,12 @@ def test_bad_proofs_revert_and_decide_nothing() -> None:
     refuse("no such phase", world.compute_args(before._replace(phase=len(Phase))), path)
     refuse("revert", b"", path)
     refuse("no such duel", args, path, honest, honest)
-    # a side may not choose which leaf is disputed by naming the pair the other way round
-    refuse("not the leaf before", args, honest.history.prove_leaf(17), lie, honest)
+    # a side may not choose which leaf is disputed, nor whose it is
+    refuse("not the leaf before", args, honest.history.prove_leaf(17), lie, honest, leaves[::-1])
+    refuse("not the disputed leaves", args, path, lie, honest)
+    refuse("not the disputed leaves", args, path, disputed=leaves[::-1])
+    refuse("not the disputed leaves", args, path, disputed=[honest.history.get_node(0, 16), leaves[1]])
+    refuse("not the disputed leaves", args, path, disputed=[leaves[0], leaves[0]])
 
 
 def test_little_gas_never_decides() -> None:
@@ -179,12 +243,13 @@ def test_little_gas_never_decides() -> None:
     world, honest, lie, alice, mallory, headers = start()
     world.play(honest, lie, alice, mallory)
     args = world.compute_args(headers[16], burn=20_000)
+    leaves = [claim.history.get_node(0, 17) for claim in (honest, lie)]
     path = honest.history.prove_leaf(16)
     needed = 0
     for gas in range(60_000, 6_000_000, 150_000):
         snapshot = world.evm.take_snapshot()
         try:
-            world.evm.transact(mallory, world.claims, "prove", honest.id, lie.id, args, path, gas=gas)
+            world.evm.transact(mallory, world.claims, "prove", honest.id, lie.id, *leaves, args, path, gas=gas)
         except Reverted:
             assert not needed
             assert world.is_alive(honest)
@@ -257,7 +322,7 @@ def test_one_honest_claim_beats_many_liars_in_parallel() -> None:
         if honest in (a, b):
             world.prove(alice, a, b, headers)
             assert world.is_alive(honest)
-    assert world.get_position(world.genesis)["alive"] == 1
+    assert world.get_group(world.genesis, 0, 0) == (1, honest.id)
     world.pass_close(world.genesis)
     world.finalize(honest)
 
@@ -267,8 +332,9 @@ def test_claims_of_different_positions_do_not_duel() -> None:
     epoch = world.run_epoch()
     child = world.compute_honest(epoch, honest.id, honest.post_root)
     world.enter(child, alice, honest.id)
+    difference = find_difference(child.history.get_reveal(0, 0), lie.history.get_reveal(0, 0))
     with pytest.raises(Reverted, match="no such duel"):
-        world.transact_move(alice, child, lie, child.history.get_reveal(0, 0), lie.history.get_reveal(0, 0), [])
+        world.descend(alice, child, lie, difference, [])
 
 
 def test_a_move_against_another_claim_reverts() -> None:
@@ -278,7 +344,7 @@ def test_a_move_against_another_claim_reverts() -> None:
     ours, theirs = honest.history.get_reveal(0, 0), lie.history.get_reveal(0, 0)
     other.id = keccak(b"gone")
     with pytest.raises(Reverted, match="no such duel"):
-        world.transact_move(alice, honest, other, ours, theirs, honest.history.get_reveal(1, 1))
+        world.descend(alice, honest, other, find_difference(ours, theirs), honest.history.get_reveal(1, 1))
     world.enter(other, mallory)
-    with pytest.raises(Reverted, match="the other revealed other"):
-        world.transact_move(alice, honest, other, ours, theirs, honest.history.get_reveal(1, 1))
+    with pytest.raises(Reverted, match="not the disputed nodes"):
+        world.descend(alice, honest, other, find_difference(ours, theirs), honest.history.get_reveal(1, 1))

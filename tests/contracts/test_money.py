@@ -65,20 +65,19 @@ def test_the_winner_is_paid_out_of_the_dead_stake_and_the_rest_is_burned() -> No
     assert world.evm.get_balance(world.claims.address) == world.stake_wei - credited
 
 
-def test_pay_is_metered_gas_at_a_capped_price() -> None:
-    """125 % of the call's gas; above 50 gwei the price does not count."""
-    paid = {}
-    for price in (10**9, 50 * 10**9, 500 * 10**9):
+def test_pay_is_metered_gas_and_a_quarter_for_the_claimant() -> None:
+    """Of the call's gas: a stranger gets its cost, and the claimant a quarter of that whoever did the work."""
+    for who, total in (("alice", 5), ("stranger", 4)):
         world = World()
         honest, lie, alice, _ = enter_rivals(world)
-        ours, theirs = honest.history.get_reveal(0, 0), lie.history.get_reveal(0, 0)
-        args = (honest.id, lie.id, ours, theirs, honest.history.get_reveal(1, 1))
-        result = world.evm.transact(alice, world.claims, "move", *args, gas_price=price)
-        paid[price] = result.get_event("WorkCredited")["amount"]
-        gas = paid[price] * 4 // (5 * min(price, 50 * 10**9))
-        assert 0.8 * result.gas_used < gas < 1.1 * result.gas_used  # the first one writes fresh slots while it credits
-    assert paid[500 * 10**9] == paid[50 * 10**9]
-    assert 0.99 < paid[50 * 10**9] / (50 * paid[10**9]) < 1.01
+        worker = alice if who == "alice" else world.evm.create_account()
+        result = world.move(worker, honest, lie)
+        paid = {event.fields["worker"]: event.fields["amount"] for event in result.events if event.name == "WorkCredited"}
+        assert paid.keys() == {alice, worker}
+        cost = paid[worker] * 4 // total
+        assert 0.6 * result.gas_used < cost // GAS_PRICE < result.gas_used
+        assert worker == alice or paid[alice] == cost // 4
+        assert {person: get_work(world, honest, person) for person in paid} == paid
 
 
 def test_a_pot_too_small_is_paid_out_to_its_end() -> None:
@@ -189,8 +188,8 @@ def test_front_running_a_proof_pays_whoever_did_it() -> None:
     world.prove(thief, honest, lie, headers)
     with pytest.raises(Reverted, match="decided already"):
         world.prove(alice, honest, lie, headers)
-    assert get_work(world, honest, alice) == before
     assert get_work(world, honest, thief) > 0
+    assert get_work(world, honest, alice) == before + get_work(world, honest, thief) // 4
 
 
 def test_a_timeout_is_work_too() -> None:

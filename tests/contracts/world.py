@@ -198,6 +198,19 @@ class World:
         names = ("position", "generation", "epoch", "close", "rounds", "count", "winner")
         return dict(zip(names, self.evm.call(self.claims, "get_position", parent), strict=True))
 
+    def get_group(self, position: bytes, round_: int, number: int) -> tuple[int, bytes]:
+        """How many stand in it, and the XOR of their ids."""
+        alive, survivors = self.evm.call(self.claims, "get_group", position, round_, number)
+        return alive, survivors
+
+    def get_start(self, parent: bytes, round_: int) -> int:
+        """When a round of the current position's tournament begins."""
+        return int(self.get_position(parent)["close"] + round_ * self.evm.call(self.claims, "ROUND_S"))
+
+    def get_round(self, claim: Claim) -> int:
+        """That the claim stands in."""
+        return int(self.evm.call(self.claims, "get_claim", claim.id)[6])
+
     def is_alive(self, claim: Claim) -> bool:
         return bool(self.evm.call(self.claims, "is_alive", claim.id))
 
@@ -251,6 +264,13 @@ class World:
 
     def timeout(self, who: str, a: Claim, b: Claim) -> Result:
         return self.evm.transact(who, self.claims, "timeout", a.id, b.id, gas_price=GAS_PRICE)
+
+    def promote(self, claim: Claim, who: str = "") -> Result:
+        """Moves it up."""
+        return self.evm.transact(who or self.deployer, self.claims, "promote", claim.id, gas_price=GAS_PRICE)
+
+    def reopen(self, parent: bytes) -> Result:
+        return self.evm.transact(self.deployer, self.claims, "reopen", parent, gas_price=GAS_PRICE)
 
     def finalize(self, claim: Claim) -> Result:
         return self.evm.transact(self.deployer, self.claims, "finalize", claim.id)

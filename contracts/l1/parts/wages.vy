@@ -8,7 +8,7 @@
 MAX_GAS_PRICE: constant(uint256) = 50 * 10**9  # wei; what work is paid for at most
 MAX_TIP: constant(uint256) = 2 * 10**9  # wei above the base fee: whoever builds the block pays tips to himself
 TX_GAS: constant(uint256) = 21000
-BYTE_GAS: constant(uint256) = 12  # of calldata, some of which is zeros
+BYTE_GAS: constant(uint256) = 4  # of calldata: what a zero costs, else padding would pay
 CREDIT_GAS: constant(uint256) = 10000  # what comes after the meter is read
 CLAIM_GAS: constant(uint256) = 350000  # of the claim and of the payouts at its end
 
@@ -35,10 +35,14 @@ event WorkPaid:
 @internal
 def _credit(claim_id: bytes32, claimant: address, gas_start: uint256):
     """
-    @notice This call's work, to its sender. It is paid what it costs, so that taking it from somebody else gains nothing; the claimant
-        gets a quarter on top.
+    @notice This call's work, to its sender. It is paid at most what it costs, so that taking it from somebody else gains nothing; the
+        claimant gets a quarter on top.
+    @dev An account with code may do many calls in one transaction, so it is paid for what the meter shows and no more.
     """
-    amount: uint256 = self._price(TX_GAS + BYTE_GAS * len(msg.data) + gas_start - msg.gas + CREDIT_GAS)
+    spent: uint256 = gas_start - msg.gas
+    if msg.sender == tx.origin and msg.sender.codesize == 0:
+        spent += TX_GAS + BYTE_GAS * len(msg.data) + CREDIT_GAS
+    amount: uint256 = self._price(spent)
     if msg.sender == claimant:
         amount += amount // 4
     else:

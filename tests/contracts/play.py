@@ -1,0 +1,176 @@
+"""A position's whole tournament as a pure game: its states, and what every action makes of them.
+
+`protocol.tournament` and `protocol.duel` are the rules; here is only what `Claims.vy` does around them (its `_decide`), so that the game
+can be explored move by move and compared with the contract. Claims are named by their seeds, and entry ends at second 0.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+from typing import NamedTuple
+
+from protocol.duel import A, B, Duel, apply_descent, apply_reveal, flip, is_out, is_proof_due, may_descend, may_reveal, open_duel
+from protocol.keccak import ZERO
+from protocol.params import DEVNET, Params
+from protocol.persistent import Map
+from protocol.tournament import (
+    Bracket,
+    Place,
+    enter,
+    find_rising,
+    find_winner,
+    get_place,
+    get_start,
+    is_left_behind,
+    is_stuck,
+    leave,
+    move_up,
+)
+
+DEAD = -1
+Groups = tuple[tuple[Place, tuple[bytes, ...]], ...]
+
+
+class Action(NamedTuple):
+    """`kind`: claim, reveal, descend, prove, timeout, promote, reopen or tick. `a` acts; in a duel it stands against `b`."""
+
+    kind: str
+    a: int = 0
+    b: int = 0
+    dies_a: bool = False  # what the step says, of a proof
+    dies_b: bool = False
+
+
+class Play(NamedTuple):
+    """One moment of one generation of a position."""
+
+    now: int
+    rounds: tuple[int, ...] = ()  # by seed: the round that it stands in, or DEAD
+    groups: Groups = ()  # the bracket's, sorted
+    duels: tuple[tuple[int, int, Duel], ...] = ()  # those with a move, seen from the smaller seed; sorted
+    is_reopened: bool = False
+
+
+def make_params(group_bits: int, rounds: int, censorship_s: int, grace_s: int) -> Params:
+    """A tiny deployment."""
+    return replace(DEVNET, group_bits=group_bits, history_height=4 * rounds, censorship_s=censorship_s, grace_s=grace_s)
+
+
+def get_id(seed: int) -> bytes:
+    """Of a claim, in the bracket."""
+    return seed.to_bytes(1, "big")
+
+
+@cache
+def make_bracket(count: int, groups: Groups) -> Bracket:
+    """As the rules take it."""
+    found: Map[Place, tuple[bytes, ...]] = Map()
+    for place, members in groups:
+        found = found.set(place, members)
+    return Bracket(0, count, found)
+
+
+def get_bracket(play: Play) -> Bracket:
+    """The play's."""
+    return make_bracket(len(play.rounds), play.groups)
+
+
+def freeze(groups: Mapping[Place, tuple[bytes, ...]]) -> Groups:
+    """As a play keeps them."""
+    return tuple(sorted((place, members) for place, members in groups.items() if members))
+
+
+def get_winner(play: Play, params: Params) -> int | None:
+    """Its seed."""
+    winner = find_winner(get_bracket(play), play.now, params)
+    return None if winner is None else winner[0]
+
+
+def is_over(play: Play, params: Params) -> bool:
+    """Nobody can win any more."""
+    return is_stuck(get_bracket(play), play.now, params)
+
+
+def get_alive(play: Play, params: Params) -> tuple[bool, ...]:
+    """By seed: neither dead nor left behind."""
+    bracket = get_bracket(play)
+    rounds = enumerate(play.rounds)
+    return tuple(round_ != DEAD and not is_left_behind(bracket, round_, get_id(seed), play.now, params) for seed, round_ in rounds)
+
+
+def find_duel(play: Play, a: int, b: int, params: Params) -> Duel | None:
+    """The duel of two that stand against each other, seen from `a`; none once their round is over."""
+    rounds = play.rounds
+    if a == b or max(a, b) >= len(rounds) or rounds[a] != rounds[b] or rounds[a] == DEAD:
+        return None
+    if get_place(rounds[a], a, params) != get_place(rounds[b], b, params) or play.now >= get_start(0, rounds[a] + 1, params):
+        return None
+    for low, high, duel in play.duels:
+        if (low, high) == (min(a, b), max(a, b)):
+            return duel if a < b else flip(duel)
+    return open_duel(get_start(0, rounds[a], params))
+
+
+def apply(play: Play, action: Action, params: Params) -> Play | None:
+    """What follows, or none if the contract refuses it."""
+    match action.kind:
+        case "tick":
+            return play._replace(now=play.now + 1)
+        case "claim":
+            bracket = enter(get_bracket(play), get_id(len(play.rounds)), params)
+            return play._replace(rounds=(*play.rounds, 0), groups=freeze(bracket.groups)) if play.now < 0 else None
+        case "promote":
+            return _promote(play, action.a, params)
+        case "reopen":
+            return play._replace(is_reopened=True) if is_over(play, params) and not play.is_reopened else None
+    duel = find_duel(play, action.a, action.b, params)
+    if duel is None:
+        return None
+    match action.kind:
+        case "reveal":
+            return _put(play, action, apply_reveal(duel, A, (), play.now, params)) if may_reveal(duel, A, play.now, params) else None
+        case "descend":
+            descended = apply_descent(duel, 0, ZERO, ZERO, play.now, params) if may_descend(duel, A, play.now, params) else None
+            return None if descended is None else _put(play, action, descended)
+    outs = is_out(duel, A, play.now, params), is_out(duel, B, play.now, params)
+    if action.kind == "prove" and not any(outs) and is_proof_due(duel, params):
+        outs = action.dies_a, action.dies_b
+    return _decide(play, action.a, action.b, outs, params) if any(outs) else None
+
+
+def _put(play: Play, action: Action, duel: Duel) -> Play:
+    low, high = min(action.a, action.b), max(action.a, action.b)
+    others = [item for item in play.duels if item[:2] != (low, high)]
+    return play._replace(duels=tuple(sorted([*others, (low, high, duel if action.a == low else flip(duel))], key=lambda item: item[:2])))
+
+
+def _promote(play: Play, seed: int, params: Params) -> Play | None:
+    if seed >= len(play.rounds) or play.rounds[seed] == DEAD:
+        return None
+    place = get_place(play.rounds[seed], seed, params)
+    if find_rising(get_bracket(play), place, play.now, params) != get_id(seed):
+        return None
+    return _move_up(play, place, seed, params)
+
+
+def _move_up(play: Play, place: Place, seed: int, params: Params) -> Play:
+    bracket = move_up(get_bracket(play), place, get_id(seed), params)
+    return play._replace(rounds=_set(play.rounds, seed, place[0] + 1), groups=freeze(bracket.groups))
+
+
+def _set(rounds: tuple[int, ...], seed: int, round_: int) -> tuple[int, ...]:
+    return (*rounds[:seed], round_, *rounds[seed + 1 :])
+
+
+def _decide(play: Play, a: int, b: int, dies: tuple[bool, bool], params: Params) -> Play:
+    """The end of a duel, as `Claims._decide` has it."""
+    place = get_place(play.rounds[a], a, params)
+    for seed, is_dead in zip((a, b), dies, strict=True):
+        if is_dead:
+            bracket = leave(get_bracket(play), place, get_id(seed))
+            duels = tuple(item for item in play.duels if seed not in item[:2])  # nobody moves in them any more
+            play = play._replace(rounds=_set(play.rounds, seed, DEAD), groups=freeze(bracket.groups), duels=duels)
+    rising = find_rising(get_bracket(play), place, play.now, params)
+    if rising is not None:
+        return _move_up(play, place, rising[0], params)
+    return play._replace(is_reopened=is_over(play, params))

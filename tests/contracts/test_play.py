@@ -1,0 +1,173 @@
+"""Every play of small tournaments: breadth first over all actions of all sides at all times, symmetric states merged.
+
+The honest player acts within its grace of when it owes something. What counts is that no sequence of actions by the others, at any times,
+keeps it from winning, and that nothing else ever comes out twice, too late, or not at all.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import permutations
+
+from protocol.duel import A, B, Duel, flip, get_expiry, is_out, is_owing
+from protocol.params import Params
+from protocol.tournament import count_rounds, find_rising, get_place, get_start
+from tests.contracts.play import DEAD, Action, Play, apply, find_duel, get_alive, get_bracket, get_id, get_winner, is_over
+
+ENTRY_S = 1  # P
+STEP = {1: (False, True), 2: (True, False), 3: (True, True)}  # what a step says of two
+
+
+@dataclass(frozen=True)
+class Game:
+    """Who plays. `honest` is the seed of the honest claim, -1 if there is none; `censored_s` how long it can be held back in all.
+
+    `lag_s`: within how many seconds it makes what no clock asks for: a timeout, a promotion.
+    """
+
+    params: Params
+    count: int
+    honest: int = -1
+    censored_s: int = 0
+    lag_s: int = 0
+
+
+def list_actions(play: Play, game: Game) -> Iterator[Action]:
+    """Whatever anybody could try that may change something; time apart."""
+    if play.now < 0 and len(play.rounds) < game.count:
+        yield Action("claim")
+    yield Action("reopen")
+    for seed, round_ in enumerate(play.rounds):
+        if round_ != DEAD:
+            yield Action("promote", seed)
+    for a, b in permutations(range(len(play.rounds)), 2):
+        yield Action("reveal", a, b)
+        yield Action("descend", a, b)
+        if a > b:
+            continue
+        yield Action("timeout", a, b)
+        for verdict, dies in STEP.items():
+            if game.honest not in (a, b) or verdict == (1 if a == game.honest else 2):
+                yield Action("prove", a, b, *dies)
+
+
+def merge(play: Play, game: Game) -> Play:
+    """Two liars of one pair may change places; a duel whose round is over is nothing."""
+    if play.duels:
+        live = tuple(item for item in play.duels if play.now < get_start(0, play.rounds[item[0]] + 1, game.params))
+        play = play._replace(duels=live)
+    for low in range(0, len(play.rounds) - 1, 2):
+        if game.honest in (low, low + 1):
+            continue
+        left, right = play.rounds[low : low + 2]
+        mine = [item[2] for item in play.duels if item[:2] == (low, low + 1)]
+        if left < right or (mine and rank(mine[0]) > rank(flip(mine[0]))):
+            play = swap(play, low)
+    return play
+
+
+def rank(duel: Duel) -> tuple[int, int, int]:
+    """Of two mirror images, the smaller counts."""
+    return duel.used_a, duel.used_b, duel.revealed
+
+
+def swap(play: Play, low: int) -> Play:
+    """The claims `low` and `low + 1` in each other's places."""
+    names = {low: low + 1, low + 1: low}
+    ids = {get_id(a): get_id(b) for a, b in names.items()}
+    rounds = list(play.rounds)
+    rounds[low], rounds[low + 1] = rounds[low + 1], rounds[low]
+    groups = tuple((place, tuple(sorted(ids.get(item, item) for item in members))) for place, members in play.groups)
+    duels = []
+    for a, b, duel in play.duels:
+        c, d = names.get(a, a), names.get(b, b)
+        duels.append((c, d, duel) if c < d else (d, c, flip(duel)))
+    return play._replace(rounds=tuple(rounds), groups=groups, duels=tuple(sorted(duels, key=lambda item: item[:2])))
+
+
+def is_overdue(play: Play, game: Game) -> bool:
+    """Time may not go on: the honest player would have acted by now, if nobody held it back."""
+    me, params = game.honest, game.params
+    if me < 0:
+        return False
+    if me >= len(play.rounds):
+        return False
+    round_ = play.rounds[me]
+    if find_rising(get_bracket(play), get_place(round_, me, params), play.now, params) == get_id(me):
+        return play.now >= get_start(0, round_, params) + game.lag_s
+    for other in range(len(play.rounds)):
+        duel = find_duel(play, me, other, params)
+        if duel is None:
+            continue
+        if is_owing(duel, A) and play.now >= duel.since + params.grace_s:
+            return True
+        if is_out(duel, B, play.now, params) and play.now > get_expiry(duel, B, params) + game.lag_s:
+            return True
+    return False
+
+
+@dataclass
+class Report:
+    """Of an exploration."""
+
+    states: int = 0
+    longest_s: int = 0  # from the start of a round until the honest claim was alone in its group
+    ends: Counter[int | None] = field(default_factory=Counter)  # winners; None: reopened
+
+
+def explore(game: Game) -> Report:
+    """All plays. AssertionError as soon as one breaks a rule."""
+    params, report = game.params, Report()
+    first = apply(Play(-ENTRY_S), Action("claim"), params)
+    assert first is not None
+    level = {(first, game.censored_s)}
+    while level:
+        seen, queue, later = set(level), list(level), set()
+        while queue:
+            play, budget = queue.pop()
+            report.states += 1
+            for action in list_actions(play, game):
+                after = apply(play, action, params)
+                if after is None:
+                    continue
+                check(play, after, game, report)
+                after = merge(after, game)
+                if not after.is_reopened and (after, budget) not in seen:
+                    seen.add((after, budget))
+                    queue.append((after, budget))
+                if after.is_reopened:
+                    report.ends[None] += 1
+            if get_winner(play, params) is not None:
+                report.ends[get_winner(play, params)] += 1
+                continue
+            left = budget - is_overdue(play, game)
+            if left < 0 or is_over(play, params) or (play.now == -1 and game.honest >= len(play.rounds)):  # it enters, if late
+                continue
+            after = play._replace(now=play.now + 1)
+            check(play, after, game, report)
+            later.add((merge(after, game), left))
+        level = later
+    return report
+
+
+def check(play: Play, after: Play, game: Game, report: Report) -> None:
+    """What holds of every action, time's too."""
+    params, me = game.params, game.honest
+    end = get_start(0, count_rounds(len(after.rounds), params), params)
+    winner = get_winner(play, params)
+    assert winner is None or (after == play._replace(now=after.now) and get_winner(after, params) == winner)
+    assert not is_over(play, params) or (after.is_reopened and after.rounds == play.rounds)
+    # D after the last round's start at the latest, it has been decided
+    assert after.now < end or is_over(after, params) or get_winner(after, params) is not None
+    assert not (is_over(after, params) and get_winner(after, params) is not None)
+    before = get_alive(play, params)
+    assert all(old or not new for old, new in zip(before, get_alive(after, params), strict=False))
+    if me < 0 or me >= len(play.rounds):
+        return
+    assert not after.is_reopened
+    assert get_alive(after, params)[me]
+    assert get_winner(after, params) in (None, me)
+    round_ = play.rounds[me]
+    place = get_place(round_, me, params)
+    if len(get_bracket(play).get_group(place)) > 1 and len(get_bracket(after).get_group(place)) == 1:
+        report.longest_s = max(report.longest_s, after.now - get_start(0, round_, params))

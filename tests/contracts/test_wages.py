@@ -1,0 +1,166 @@
+"""What work is paid, against what it really costs: on py-evm, where every transaction pays for its bytes and for cold slots.
+
+No stranger may ever gain by an action, at any price of gas and however it is wrapped; else work would be stolen from whoever defends a
+claim. The claimant must not lose by it.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import pytest
+
+from protocol.duel import find_difference
+from sim.evm import Result
+from tests.contracts.chain import PyEvm
+from tests.contracts.world import Claim, World, deploy_toy
+
+GWEI = 10**9
+TIPS = (0, 1, 2)  # gwei above the base fee: as far as tips are paid for
+
+
+class Row(NamedTuple):
+    """A call: gas that it took, and that its sender is paid for."""
+
+    function: str
+    gas: int
+    paid: int
+
+
+@dataclass
+class Trial:
+    """Two rounds of a tournament: a duel that is played and proven, and one that ends by the clock.
+
+    Everything is counted in gas, at the price at which it was paid. Every call comes with another tip.
+    """
+
+    basefee_wei: int = GWEI
+    padding: int = 0  # zeros after the arguments
+    tips: tuple[int, ...] = TIPS
+
+    def __post_init__(self) -> None:
+        self.evm = PyEvm(self.basefee_wei)
+        self.world = World(height=12, group_bits=1, evm=self.evm)
+        self.calls = 0
+        self.spent: Counter[str] = Counter()
+        self.paid: Counter[str] = Counter()
+        self.alice, self.mallory, self.stranger = (self.evm.create_account() for _ in range(3))
+        self.honest = self.world.compute_honest(self.world.run_epoch())
+        self.lies = [self.world.compute_lie(self.honest, 17, seed) for seed in range(2)]
+        for claim, who in ((self.honest, self.alice), *((lie, self.mallory) for lie in self.lies)):
+            result = self.send(who, "claim", *claim.args, bytes(32), value=self.world.stake_wei)[1]
+            claim.id = result.value
+
+    def send(self, who: str, function: str, *args: Any, value: int = 0) -> tuple[Row, Result]:
+        basefee = self.evm.get_basefee()
+        price = basefee + self.tips[self.calls % len(self.tips)] * GWEI
+        self.calls += 1
+        padding = bytes(0 if value else self.padding)
+        result = self.evm.transact(who, self.world.claims, function, *args, value=value, gas_price=price, extra_calldata=padding)
+        self.spent[who] += result.gas_used
+        mine = 0
+        for event in result.events:
+            if event.name == "WorkCredited":
+                self.paid[event.fields["worker"]] += event.fields["amount"] // price
+                mine += (event.fields["worker"] == who) * event.fields["amount"]
+        return Row(function, result.gas_used, mine // price), result
+
+    def run(self, worker: str) -> list[Row]:
+        """`worker` does all there is for the honest claim."""
+        world, honest = self.world, self.honest
+        first, second = self.lies
+        rows = [self.send(worker, "descend", *self.make_descend(honest, first, []))[0]]
+        rows.append(self.send(worker, "reveal", *self.make_reveal(honest, first))[0])
+        self.send(self.mallory, "descend", *self.make_descend(first, honest, first.history.get_reveal(2, 1)))
+        rows.append(self.send(worker, "descend", *self.make_descend(honest, first, []))[0])
+        proof = self.make_proof(honest, first)
+        rows.append(self.send(worker, "prove", honest.id, first.id, *proof)[0])
+        world.pass_close(world.genesis)
+        rows.append(self.send(worker, "promote", honest.id)[0])
+        self.send(self.mallory, "promote", second.id)
+        world.evm.set_time(world.get_start(world.genesis, 1))
+        rows.append(self.send(worker, "descend", *self.make_descend(honest, second, honest.history.get_reveal(1, 0)))[0])
+        world.evm.advance(world.times.grace_s + world.times.censorship_s + 1)
+        rows.append(self.send(worker, "timeout", honest.id, second.id)[0])
+        rows.append(self.send(worker, "finalize", honest.id)[0])
+        return rows
+
+    def make_proof(self, mine: Claim, other: Claim) -> tuple[Any, ...]:
+        index = self.world.get_duel(mine, other)["index"]
+        args = self.world.compute_args(self.world.compute_headers(mine.epoch)[index - 1])
+        return mine.history.get_node(0, index), other.history.get_node(0, index), args, mine.history.prove_leaf(index - 1)
+
+    def make_descend(self, mine: Claim, other: Claim, nodes: list[bytes]) -> tuple[Any, ...]:
+        duel = self.world.get_duel(mine, other)
+        reveals = [claim.history.get_reveal(duel["round"], duel["index"]) for claim in (mine, other)]
+        return mine.id, other.id, find_difference(*reveals), nodes
+
+    def make_reveal(self, mine: Claim, other: Claim) -> tuple[Any, ...]:
+        duel = self.world.get_duel(mine, other)
+        node = other.history.get_node(self.world.height - 4 * duel["round"], duel["index"])
+        return mine.id, other.id, node, mine.history.get_reveal(duel["round"], duel["index"])
+
+
+@pytest.mark.parametrize("padding", [0, 3_000, 7_000, 40_000])
+def test_a_stranger_never_gains_by_work(padding: int) -> None:
+    """Attack 5: neither plainly, nor by calldata that nobody reads, which is paid by the byte and is cheapest if it is zeros."""
+    trial = Trial(padding=padding)
+    rows = trial.run(trial.stranger)
+    assert {row.function for row in rows} == {"descend", "reveal", "prove", "promote", "timeout", "finalize"}
+    assert [row for row in rows if row.paid > row.gas] == []
+    if not padding:  # nor does it lose much, but for its own first slots: its helpfulness is free
+        assert min(row.paid / row.gas for row in rows) > 0.7
+
+
+def test_the_claimant_gains_by_work() -> None:
+    """With a rival: all of it, from the claim to both payouts, at a steady price."""
+    trial = Trial()
+    rows = trial.run(trial.alice)
+    assert [row for row in rows if row.paid < row.gas] == []
+    before = trial.evm.get_balance(trial.world.claims.address)
+    for function in ("withdraw_work", "withdraw_stake"):
+        trial.send(trial.alice, function, trial.honest.id)
+    assert trial.evm.get_balance(trial.world.claims.address) < before - trial.world.stake_wei
+    assert 0 < trial.paid[trial.alice] - trial.spent[trial.alice] < trial.spent[trial.alice] // 4
+
+
+def test_a_claimant_whom_others_defend_loses_nothing() -> None:
+    trial = Trial()
+    trial.run(trial.stranger)
+    for function in ("withdraw_work", "withdraw_stake"):
+        trial.send(trial.alice, function, trial.honest.id)
+    assert trial.paid[trial.alice] > trial.spent[trial.alice]
+
+
+@pytest.mark.parametrize(("basefee", "tip"), [(1, 0), (1, 2), (1, 3), (1, 60), (160, 1), (160, 5), (150, 0), (150, 60), (1_000, 3)])
+def test_the_price_of_work(basefee: int, tip: int) -> None:
+    """What the transaction paid; but no tip above 2 gwei, which whoever builds the block pays to himself, and never more than 50 gwei."""
+    trial = Trial(basefee * GWEI, tips=(tip,))
+    honest, lie = trial.honest, trial.lies[0]
+    basefee_wei = trial.evm.get_basefee()
+    result = trial.send(trial.stranger, "descend", *trial.make_descend(honest, lie, []))[1]
+    price = min(basefee_wei + tip * GWEI, basefee_wei + 2 * GWEI, 50 * GWEI)
+    (amount,) = [event.fields["amount"] for event in result.events if event.fields.get("worker") == trial.stranger]
+    assert amount % price == 0
+    assert 0.65 * result.gas_used < amount // price < result.gas_used
+
+
+def test_many_calls_in_one_transaction_are_paid_for_what_the_meter_shows() -> None:
+    """Its base and its bytes are paid once, so that a contract which does all of somebody's moves at once would gain by each."""
+    evm = PyEvm()
+    world = World(evm=evm)
+    alice, mallory, stranger = (evm.create_account() for _ in range(3))
+    honest = world.compute_honest(world.run_epoch())
+    world.enter(honest, alice)
+    lies = [world.compute_lie(honest, 17, seed) for seed in range(6)]
+    for lie in lies:
+        world.enter(lie, mallory)
+    batch = deploy_toy(evm, world.deployer, "Batch")
+    difference = [find_difference(honest.history.get_reveal(0, 0), lie.history.get_reveal(0, 0)) for lie in lies]
+    moves = [world.claims.encode("descend", honest.id, lie.id, item, []) for lie, item in zip(lies, difference, strict=True)]
+    evm.transact(stranger, batch, "run", world.claims.address, moves[:1])  # its fresh slots
+    price = evm.get_basefee()
+    before = evm.call(world.claims, "work", honest.id, batch.address)
+    result = evm.transact(stranger, batch, "run", world.claims.address, moves[1:], gas_price=price)
+    paid = (evm.call(world.claims, "work", honest.id, batch.address) - before) // price
+    assert 0.5 * result.gas_used < paid < result.gas_used - 21_000
