@@ -244,6 +244,9 @@ class Session:
         claims = deployment.get_address("Claims")
         async for send in self._sends:
             assert sender is not None, "nothing is sent without a key"
+            if self.state.board.now > send.deadline:  # it waited for an endpoint
+                await self._events_in.send(MoveFailed(send.name, self.state.board.header.number, "too late"))
+                continue
             call = make_call(send.action, deployment.params.stake_wei)
             data = encode_call("Claims", call.function, call.arguments)
             try:

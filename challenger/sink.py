@@ -16,7 +16,6 @@ from protocol.keccak import keccak
 
 KIND = "report"
 COST = "cost"
-TOTAL = b"total"
 WEI_BYTES = 32
 
 
@@ -31,7 +30,7 @@ class Sink:
         self.counts: Counter[str] = Counter()
         self.alerts: list[str] = []
         self.unavailable: set[int] = set()  # epochs
-        self.spent = int.from_bytes(items.get(COST, TOTAL) or b"", "big")  # wei, for transactions
+        self.spent = sum(int.from_bytes(wei, "big") for _, wei in items.list_items(COST))  # wei, for transactions
 
     def tell(self, item: Verdict | Evidence | Alert) -> None:
         """Once. Alerts and unavailability concern the present and are told by every run."""
@@ -54,7 +53,6 @@ class Sink:
         if self._items.get(COST, key) is None:
             self.spent += wei
             self._items.put(COST, key, wei.to_bytes(WEI_BYTES, "big"))
-            self._items.put(COST, TOTAL, self.spent.to_bytes(WEI_BYTES, "big"))
 
     def _count(self, item: Verdict | Evidence | Alert) -> None:
         if isinstance(item, Verdict):
