@@ -255,6 +255,11 @@ def encode_send(rows: bytes, signatures: bytes) -> bytes:
     return encode_call("Inbox", "send", (rows, signatures))
 
 
+def encode_post_queue() -> bytes:
+    """Anyone's, once a message is overdue."""
+    return encode_call("Inbox", "post_queue", ())
+
+
 def encode_shutdown() -> bytes:
     """Anyone's, once the sequencer has been silent for too long."""
     return encode_call("Inbox", "shutdown", ())
@@ -335,6 +340,10 @@ def encode_claim(
 
 def encode_finalize(claim_id: bytes) -> bytes:
     return encode_call("Claims", "finalize", (claim_id,))
+
+
+def encode_advance_stake(stake_id: bytes, child: bytes) -> bytes:
+    return encode_call("Claims", "advance_stake", (stake_id, child))
 
 
 def encode_withdraw_stake(stake_id: bytes) -> bytes:

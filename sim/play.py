@@ -64,7 +64,17 @@ class Play:
         self._claims = deployment.get_address("Claims")
 
     async def watch(self, is_done: Callable[["Play"], bool]) -> None:
-        """Until it is done."""
+        """Until it is done. The lie is looked for, and the saver is paid."""
+
+        async def look() -> bool:
+            await self._check_dispute()
+            await self._pay_saver()
+            return is_done(self)
+
+        await self.follow(look)
+
+    async def follow(self, look: Callable[[], Awaitable[bool]]) -> None:
+        """Tells the ledger and the story of every block, and then asks `look` whether that is enough."""
         send, receive = trio.open_memory_channel[FollowerEvent](64)
         follower = Follower(self.client, list(self.deployment.followed), self.deployment.block, poll_s=POLL_S)
         async with trio.open_nursery() as nursery:
@@ -73,9 +83,7 @@ class Play:
                 seen = await self.ledger.apply(event)
                 if seen is not None:
                     self._narrator.tell(seen)
-                await self._check_dispute()
-                await self._pay_saver()
-                if is_done(self):
+                if await look():
                     break
             nursery.cancel_scope.cancel()
 

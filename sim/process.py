@@ -138,6 +138,12 @@ class Family:
         if child.process.stdin is not None:
             await child.process.stdin.aclose()
 
+    async def kill(self, child: Child) -> None:
+        """SIGKILL to its group: it can tidy up nothing."""
+        child.is_stopping = True
+        signal_group(child.process.pid, signal.SIGKILL)
+        await child.process.wait()
+
 
 def signal_group(group: int, number: signal.Signals) -> None:
     """Nothing happens if the whole group is gone."""

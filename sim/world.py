@@ -132,6 +132,15 @@ class World:
                 config = ChallengerConfig(**self._get_common("defender", "defender"), dispute=lying)
                 nursery.start_soon(self._start, "defender", config, ["sim.villains.defender"])
 
+    async def kill_sequencer(self) -> None:
+        """For good, in the middle of what it does. The actors, who talk to nobody else, stop then."""
+        actors = [child for name, child in self.children.items() if name in ("oracle", "makers", "takers")]
+        for child in actors:
+            child.is_stopping = True  # they may end before they are told to, when nobody answers them any more
+        await self.family.kill(self.children["sequencer"])
+        for child in actors:
+            await self.family.stop(child)
+
     # -- actors
 
     async def start_market(self) -> None:

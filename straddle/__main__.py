@@ -10,7 +10,7 @@ from straddle.errors import describe_refusal
 
 EXIT_FAILED = 1
 EXIT_REFUSED = 2
-COMMANDS = ("devnet", "deploy", "sequencer", "challenger", "sim", "demo")
+COMMANDS = ("devnet", "deploy", "sequencer", "challenger", "sim", "demo", "exit-drill")
 EPILOG = """\b
 Exit codes: 0 done, 1 failed or crashed (a traceback is a bug of ours), 2 refused: the message says what to mend.
 Start here: straddle demo"""
@@ -25,7 +25,7 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"straddle.commands.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"straddle.commands.{cmd_name.replace('-', '_')}").command
         return command
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from straddle.__main__ import main
 
-COMMANDS = ("devnet", "deploy", "sequencer", "challenger", "sim", "demo")
+COMMANDS = ("devnet", "deploy", "sequencer", "challenger", "sim", "demo", "exit-drill")
 SIM = ("replay", "lies", "oracle", "makers", "takers", "accomplice")
 
 
