@@ -12,10 +12,11 @@ from protocol.duel import Difference
 
 @dataclass(frozen=True, slots=True)
 class BlockSeen:
-    """A block joined the chain; `events` are those of our contracts, in order."""
+    """A block joined the chain; `events` are those of our contracts, in order. `is_newest`: none is known that follows it."""
 
     header: Header
     events: tuple[L1Event, ...]
+    is_newest: bool = True
 
 
 @dataclass(frozen=True, slots=True)

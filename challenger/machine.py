@@ -49,8 +49,8 @@ def advance(state: Challenger, event: Event) -> tuple[Challenger, list[Effect]]:
     if isinstance(event, EpochUnavailable):
         state, told = _tell(state, [Verdict(b"", event.epoch, Judgement.UNAVAILABLE, event.reason)])
         effects += told
-    if isinstance(event, BlockUndone):
-        return state, effects  # another block follows at once
+    if isinstance(event, BlockUndone) or (isinstance(event, BlockSeen) and not event.is_newest):
+        return state, effects  # another block follows at once: what we would do now may be done there
     state, decided = _decide(state)
     effects += decided
     if isinstance(event, EpochTraced) and not state.is_live:
@@ -67,7 +67,7 @@ def plan(state: Challenger, board: Board, links: tuple[Link, ...], now: int) -> 
 
 def _apply(state: Challenger, event: Event) -> Challenger:
     match event:
-        case BlockSeen(header, events):
+        case BlockSeen(header, events, _):
             board = apply_block(state.board, header, events)
             return replace(state, boards=(*state.boards[-KEPT_BOARDS:], board))
         case BlockUndone(header):

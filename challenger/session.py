@@ -1,7 +1,8 @@
 """One session: the machine's events from the follower, the worker and the sender, and its effects to them."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import trio
@@ -112,12 +113,20 @@ class Session:
 
     async def _loop(self) -> None:
         """Events in order; effects start tasks and never wait."""
-        async for event in self._events:
-            self._handle(event)
-            if isinstance(event, BlockSeen):
-                self._follow(event)
-            if self.state.is_live and self._once and self._is_judged():
-                return
+        while True:
+            waiting = [await self._events.receive()]
+            with suppress(trio.WouldBlock):
+                while len(waiting) < QUEUE:
+                    waiting.append(self._events.receive_nowait())
+            newest = max((place for place, event in enumerate(waiting) if isinstance(event, BlockSeen)), default=-1)
+            for place, event in enumerate(waiting):
+                if isinstance(event, BlockSeen):
+                    event = replace(event, is_newest=place == newest)
+                self._handle(event)
+                if isinstance(event, BlockSeen):
+                    self._follow(event)
+                if self.state.is_live and self._once and self._is_judged():
+                    return
 
     def _handle(self, event: Event) -> None:
         self.state, effects = advance(self.state, event)

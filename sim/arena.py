@@ -76,7 +76,7 @@ class World:
 class Party:
     """One challenger. `sent` are the actions it sent, `failures` the reasons of those that reverted, `reports` what it told.
 
-    It looks at the chain every `period` turns.
+    It acts every `period` turns.
     """
 
     def __init__(self, world: World, me: int | None, *, confirmations: int = 1, live: bool = True, period: int = 1, **options: Any) -> None:
@@ -87,7 +87,7 @@ class Party:
         self.tracer = Tracer(world.court.rules)
         self.state = create_challenger(settings)
         self.seen = 0
-        self.period = period
+        self.period, self.turns = period, 0
         self.sent: list[Send] = []
         self.failures: list[str] = []
         self.reports: list[Verdict | Evidence | Alert] = []
@@ -136,7 +136,7 @@ class Party:
         while self.seen < len(self.world.court.blocks):
             block = self.world.court.blocks[self.seen]
             self.seen += 1
-            self.feed(BlockSeen(block.header, block.events))
+            self.feed(BlockSeen(block.header, block.events, self.seen == len(self.world.court.blocks)))
 
     def undo(self, count: int) -> None:
         """The newest blocks that were seen."""
@@ -283,10 +283,11 @@ def play(
     """Everybody acts, block after block, until nothing has been done for a while."""
     quiet = 0
     liars = [villains] if isinstance(villains, Villain) else villains or ()
-    for turn in range(turns):
+    for _ in range(turns):
         acted = 0
         for party in parties:
-            if turn % party.period == 0:
+            party.turns += 1
+            if party.turns % party.period == 0:
                 party.catch_up()
                 acted += party.land()
         right = find_right(parties)
