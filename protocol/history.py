@@ -1,13 +1,15 @@
 """History commitments: the Merkle root of every header of an epoch's run, padded by repeating the last.
 
 A trace of an epoch may have hundreds of millions of leaves. What is kept is the roots of chunks of 2**16 leaves, and snapshots of the
-machine at the start of some; anything below is traced anew when a dispute asks for it. A snapshot holds the whole state, and a sequencer
+machine between some; anything below is traced anew when a dispute asks for it. A snapshot holds the whole state, and a sequencer
 can fill an epoch with junk for a few ether, so their number is bounded: the longer the run, the further apart they are.
 """
 
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
 
 from protocol.keccak import keccak
+from protocol.params import Params
 from protocol.trace import Applied, Machine
 from protocol.types import Header
 from protocol.witness import Witness, prove_step
@@ -17,6 +19,7 @@ REVEAL_HEIGHT = 4  # levels that one reveal of a duel goes down
 REVEAL_NODES = 1 << REVEAL_HEIGHT
 KEPT_CHUNKS = 8  # traced anew and kept in memory
 MAX_SNAPSHOTS = 64
+Watch = Callable[[Applied, Header], None]  # sees every step's outcome
 
 
 def compute_root(nodes: list[bytes]) -> bytes:
@@ -45,35 +48,96 @@ def _compute_levels(leaves: list[bytes], pads: list[bytes], base: int, height: i
     return levels
 
 
+def get_chunk_height(params: Params) -> int:
+    """Levels of a chunk; a small history is one chunk."""
+    return min(CHUNK_HEIGHT, params.history_height)
+
+
+def trace_chunk(machine: Machine, watch: Watch | None = None) -> list[bytes]:
+    """The leaves from where `machine` is to the end of its chunk, and it then is at the next one's start; or to its halt's leaf."""
+    mask = (1 << get_chunk_height(machine.rules.params)) - 1
+    leaves = []
+    while True:
+        leaves.append(machine.get_leaf())
+        if machine.is_halted:
+            return leaves
+        applied = machine.step()
+        if watch is not None:
+            watch(applied, machine.header)
+        if not machine.count & mask:
+            return leaves
+
+
+def trace_chunks(machine: Machine, watch: Watch | None = None) -> Iterator[list[bytes]]:
+    """The leaves of each chunk, from the start of one to the halt: the last chunk has as many as there are."""
+    while True:
+        first = machine.count
+        leaves = trace_chunk(machine, watch)
+        yield leaves
+        if first + len(leaves) > machine.count:  # the halt's leaf is the last one
+            return
+
+
+def compute_chunk_root(leaves: list[bytes], height: int) -> bytes:
+    """Of a chunk that the run fills, or that it ends in."""
+    if len(leaves) == 1 << height:
+        return compute_root(leaves)
+    return _compute_levels(leaves, _compute_pads(leaves[-1], height), 0, height)[-1][0]
+
+
+class Snapshots:
+    """Machines to trace anew from, in the order of their steps: at most so many, and the longer the run, the further apart."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._kept = [machine.copy()]
+        self._spacing = 1 << get_chunk_height(machine.rules.params)
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def keep(self, machine: Machine) -> None:
+        """A copy, if one is due; with too many, every second goes."""
+        if machine.count < self._kept[-1].count + self._spacing:
+            return
+        self._kept.append(machine.copy())
+        if len(self._kept) > MAX_SNAPSHOTS:
+            self._spacing <<= 1
+            self._kept = self._kept[::2]
+
+    def get(self, step: int) -> Machine:
+        """A machine of its own, at or before `step`."""
+        return self._kept[bisect_right(self._kept, step, key=lambda machine: machine.count) - 1].copy()
+
+
 class History:
     """The commitment to one epoch's run, with all that a duel asks of whoever made it."""
 
-    def __init__(self, machine: Machine, on_step: Callable[[Applied, Header], None] | None = None) -> None:
+    def __init__(self, machine: Machine, on_step: Watch | None = None) -> None:
         """Runs `machine` to its halt; `on_step` sees every step's outcome."""
-        self.height = machine.rules.params.history_height
-        self._chunk_height = min(CHUNK_HEIGHT, self.height)
-        self._snapshots = {0: machine.copy()}  # by chunk: every multiple of the spacing
-        self._spacing = 1  # chunks; a power of two
-        self._chunks: dict[int, list[list[bytes]]] = {}
-        leaves = [machine.get_leaf()]
-        opened: list[list[bytes]] = []
-        while not machine.is_halted:
-            applied = machine.step()
-            if on_step is not None:
-                on_step(applied, machine.header)
-            if len(leaves) == 1 << self._chunk_height:
-                opened.append([compute_root(leaves)])
-                leaves = []
-                self._keep(machine, len(opened))
-            leaves.append(machine.get_leaf())
+        snapshots, roots, leaves = Snapshots(machine), [], []
+        for leaves in trace_chunks(machine, on_step):
+            roots.append(compute_chunk_root(leaves, get_chunk_height(machine.rules.params)))
+            snapshots.keep(machine)
+        self._commit(machine, snapshots, roots)
+        self._chunks[len(roots) - 1] = _compute_levels(leaves, self._pads, 0, self._chunk_height)
+
+    @classmethod
+    def join(cls, machine: Machine, snapshots: Snapshots, roots: list[bytes]) -> "History":
+        """Of a run whose chunks others have traced (`protocol.segments`); `machine` is halted."""
+        history = cls.__new__(cls)
+        history._commit(machine, snapshots, roots)
+        return history
+
+    def _commit(self, machine: Machine, snapshots: Snapshots, roots: list[bytes]) -> None:
+        self.machine = machine
         self.steps = machine.count
+        self.height = machine.rules.params.history_height
         if self.steps >= 1 << self.height:
             raise ValueError(f"{self.steps} steps do not fit a history of height {self.height}")
-        self.machine = machine
-        self._pads = _compute_pads(leaves[-1], self.height)
-        last = _compute_levels(leaves, self._pads, 0, self._chunk_height)
-        self._chunks[len(opened)] = last
-        roots = [root for (root,) in opened] + last[-1]
+        self._chunk_height = get_chunk_height(machine.rules.params)
+        self._snapshots = snapshots
+        self._chunks: dict[int, list[list[bytes]]] = {}
+        self._pads = _compute_pads(machine.get_leaf(), self.height)
         self._upper = _compute_levels(roots, self._pads, self._chunk_height, self.height - self._chunk_height)
 
     @property
@@ -115,7 +179,7 @@ class History:
     def get_machine(self, step: int) -> Machine:
         """A machine of its own, after `step` steps."""
         step = min(step, self.steps)
-        machine = self._snapshots[step >> self._chunk_height & -self._spacing].copy()
+        machine = self._snapshots.get(step)
         while machine.count < step:
             machine.step()
         return machine
@@ -125,23 +189,10 @@ class History:
         machine = self.get_machine(step - 1)
         return prove_step(machine.header, machine.state, machine.preimages, machine.rules)
 
-    def _keep(self, machine: Machine, chunk: int) -> None:
-        """A snapshot at the start of `chunk`, if one is due; with too many, every second goes."""
-        if chunk & self._spacing - 1:
-            return
-        self._snapshots[chunk] = machine.copy()
-        if len(self._snapshots) > MAX_SNAPSHOTS:
-            self._spacing <<= 1
-            self._snapshots = {at: kept for at, kept in self._snapshots.items() if not at & self._spacing - 1}
-
     def _get_chunk(self, chunk: int) -> list[list[bytes]]:
         found = self._chunks.get(chunk)
         if found is None:
-            machine = self.get_machine(chunk << self._chunk_height)
-            leaves = [machine.get_leaf()]
-            while len(leaves) < 1 << self._chunk_height and not machine.is_halted:
-                machine.step()
-                leaves.append(machine.get_leaf())
+            leaves = trace_chunk(self.get_machine(chunk << self._chunk_height))
             found = _compute_levels(leaves, self._pads, 0, self._chunk_height)
             while len(self._chunks) >= KEPT_CHUNKS:
                 del self._chunks[next(iter(self._chunks))]

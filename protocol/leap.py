@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
-from protocol.codec.frames import Batch
+from protocol.codec.frames import Batch, Frame, Message
 from protocol.codec.inflate import decode_frame
 from protocol.codec.rows import decode_row
 from protocol.codes import Code
@@ -21,7 +21,7 @@ from protocol.rules import Rules
 from protocol.signing import get_signature, get_signer
 from protocol.state import State
 from protocol.steps import STEPS, commit, margin, order, terms
-from protocol.types import Header, Phase
+from protocol.types import Header, Phase, Record
 
 
 class Outcome(NamedTuple):
@@ -32,7 +32,7 @@ class Outcome(NamedTuple):
 
 
 class Leap:
-    """Applies rows, frames and batches to `state`, which it owns.
+    """Applies rows, frames and batches to `state`, which it owns. `count` is how many steps that takes a machine.
 
     `get_signer` may answer from signatures verified before; it must give what `signing.get_signer` gives.
     """
@@ -40,6 +40,7 @@ class Leap:
     def __init__(self, state: State, rules: Rules, get_signer: Callable[[bytes, bytes | None], int] = get_signer) -> None:
         self.state = state
         self.rules = replace(rules, kernel=FastKernel(get_signer))
+        self.count = 0
         self._view = ScanView(state)
         self._watch = Watch(self._view)
         self._pre = Preimages(())
@@ -73,6 +74,7 @@ class Leap:
         """One row of the open source, admitted already or about to be by `is_admitted`."""
         g = self.state.globals
         layout = get_layout(items)
+        self.count += 1  # FETCH
         if layout is None:
             self.state.put_globals(g.spend(1))
             return Code.MALFORMED
@@ -99,13 +101,15 @@ class Leap:
         return code
 
     def _step(self, h: Header) -> tuple[Header, Code]:
+        self.count += 1
         return STEPS[Phase(h.phase)](h, self._view, self._pre, self.rules)
 
     def _scan_users(self, h: Header) -> Header:
         """The users' part of a mark's scan. In index order, since one who is taken over leaves less to pay for the next."""
         users = self._watch.get_users()
-        g = self._view.get_globals()
-        self._view.put_globals(g.spend(self._watch.count_steps() - len(users)))
+        skipped = self._watch.count_steps() - len(users)
+        self._view.put_globals(self._view.get_globals().spend(skipped))
+        self.count += skipped
         for index in users:
             self._pre.sweep = self._pre.sweep._replace(cursor=index)
             h, _ = self._step(h)
@@ -115,20 +119,25 @@ class Leap:
 
     def _apply_order(self, items: tuple[int, ...]) -> Code:
         """ORDER without a header."""
+        self.count += 1
         signature = get_signature(self._pre.signatures, self._signature)
         self._signature += 1
         return order.apply(self._view, items, signature, self.rules)
 
     def _apply_trade(self, items: tuple[int, ...]) -> Code:
         """TERMS, MAKER, TAKER and COMMIT in one."""
+        self.count += 1
         trade, code = terms.compute_terms(self._view, items, self.rules)
         if trade is None:
             return code
+        self.count += 1
         maker, code = margin.check(self._view, trade, True, self.rules)
         if code != Code.OK:
             return code
+        self.count += 1
         taker, code = margin.check(self._view, trade, False, self.rules)
         if code == Code.OK:
+            self.count += 1
             commit.apply_trade(self._view, trade, maker, taker)
         return code
 
@@ -138,7 +147,7 @@ class Leap:
         return is_admitted(self._header.authority, self.state.globals.allowance, self.rules.params)
 
     def apply_rows(self, rows: bytes) -> list[Outcome]:
-        """All rows of the open source, as FETCH takes them."""
+        """All rows of the open source, as FETCH takes them; its last one leaves the source."""
         outcomes = []
         offset = 0
         while offset < len(rows) and self.is_admitted:
@@ -146,15 +155,29 @@ class Leap:
             if items is None:
                 break
             outcomes.append(Outcome(items, self.apply_row(items)))
+        self.count += 1
         return outcomes
+
+    # -- whole sources and batches
+
+    def apply_message(self, message: Message) -> list[Outcome]:
+        """MESSAGE and its rows."""
+        self.count += 1
+        self.open_message(message.time, message.authority, message.signatures)
+        return self.apply_rows(message.rows)
+
+    def apply_frame(self, frame: Frame, record: Record) -> list[Outcome]:
+        """INFLATE and its rows; `record` is the batch's."""
+        self.count += 1
+        self.open_frame(min(max(frame.time, record.first), record.last), frame.signatures)
+        return self.apply_rows(decode_frame(frame.data) or b"")
 
     def apply_batch(self, batch: Batch) -> list[Outcome]:
         """Messages first, then frames."""
+        self.count += 1  # OPEN
         outcomes = []
         for message in batch.messages:
-            self.open_message(message.time, message.authority, message.signatures)
-            outcomes += self.apply_rows(message.rows)
+            outcomes += self.apply_message(message)
         for frame in batch.frames:
-            self.open_frame(min(max(frame.time, batch.record.first), batch.record.last), frame.signatures)
-            outcomes += self.apply_rows(decode_frame(frame.data) or b"")
+            outcomes += self.apply_frame(frame, batch.record)
         return outcomes

@@ -31,11 +31,12 @@ Check = Callable[[Change, Machine, Phase], None]
 
 
 class Steps:
-    """Owns `state`. `seen` counts names of steps with their codes, and of what scans did."""
+    """Owns `state`. `count` is of all steps; `seen` counts names of steps with their codes, and of what scans did."""
 
     def __init__(self, state: State, rules: Rules) -> None:
         self.state = state
         self.rules = rules
+        self.count = 0
         self.seen: Counter[str] = Counter()
         self.checks: list[Check] = []  # called after every step
 
@@ -56,6 +57,7 @@ class Steps:
             code = applied.code
             if is_row_over(before, machine.header, code):
                 codes.append(code)
+        self.count += machine.count
         return codes
 
     def _get_subject(self, machine: Machine) -> int:

@@ -1,4 +1,4 @@
-"""Every leap lands where the steps land: the same root after every batch, and the same code for every row."""
+"""Every leap lands where the steps land: the same root after every batch, as many steps, and the same code for every row."""
 
 from collections import Counter
 from dataclasses import replace
@@ -32,6 +32,7 @@ def live(world: World, rng: Random) -> Counter[str]:
     def follow() -> None:
         codes = [code for batch in world.batches for code in steps.run(batch)]
         assert codes == [outcome.code for outcome in world.outcomes]
+        assert steps.count == world.leap.count
         assert steps.state.globals == world.state.globals
         assert steps.state.accounts == world.state.accounts
         assert steps.state.get_root() == world.state.get_root()
@@ -59,6 +60,7 @@ def test_leap__small_epochs__same_root(bait: Bait) -> None:
     for batch in batches:
         assert [outcome.code for outcome in leap.apply_batch(batch)] == steps.run(batch)
         assert leap.state.get_root() == steps.state.get_root()
+        assert leap.count == steps.count
 
 
 def test_leap__random_lives__same_root_after_every_batch() -> None:
