@@ -55,7 +55,7 @@ def measure_dispute(world: World) -> dict[str, int]:
     turn = [(honest, lie, alice), (lie, honest, mallory)]
     for round_ in range(HEIGHT // 4):
         mine, other, who = turn[round_ % 2]
-        gas[f"move {round_ + 1}"] = world.move(who, mine, other).gas_used
+        gas[f"descend {round_ + 1}"] = world.move(who, mine, other).gas_used
     proof = world.prove(alice, honest, lie, headers).gas_used
     step = measure_step(world, world.compute_args(headers[16]))
     gas["prove, without the step"] = proof - step
@@ -69,7 +69,7 @@ def measure_dispute(world: World) -> dict[str, int]:
 
 
 def measure_ends(world: World) -> dict[str, int]:
-    """A claim on a moved stake, the end of a rival that does nothing, and a stake that follows another's claim."""
+    """What a dispute of two does not need: a claim on a moved stake, a reveal of its own, a rival that does nothing, a stake that follows."""
     evm = world.evm
     alice, mallory = evm.create_account(), evm.create_account()
     first = world.compute_honest(world.run_epoch())
@@ -78,13 +78,36 @@ def measure_ends(world: World) -> dict[str, int]:
     gas = {"claim: on a moved stake": world.enter(child, alice, first.id).gas_used}
     rival = world.compute_lie(child, 3)
     world.enter(rival, mallory)
-    world.move(alice, child, rival)
+    gas["descend, without a reveal"] = world.move(alice, child, rival, next_too=False).gas_used
+    gas["reveal"] = world.move(alice, child, rival).gas_used
     world.pass_close(first.id)
     evm.advance(world.times.grace_s + world.times.censorship_s + 1)
     gas["timeout"] = world.timeout(alice, child, rival).gas_used
     late = world.compute_honest(world.run_epoch(), child.id, child.post_root)
     world.enter(late, mallory)
     gas["advance_stake"] = evm.transact(alice, world.claims, "advance_stake", first.id, late.id).gas_used
+    return gas
+
+
+def measure_rounds(world: World) -> dict[str, int]:
+    """Three claims in groups of two: one is pushed up, two die by one call; and a position in which nobody did anything."""
+    world = World(height=HEIGHT, group_bits=1, evm=world.evm)
+    evm = world.evm
+    alice = evm.create_account()
+    honest = world.compute_honest(world.run_epoch())
+    epoch = world.run_epoch()
+    claims = [honest, *(world.compute_lie(honest, 17 + i, i) for i in range(2))]
+    for claim in claims:
+        world.enter(claim, alice)
+    child = world.compute_honest(epoch, claims[2].id, claims[2].post_root)
+    for claim in (child, world.compute_lie(child, 5)):
+        world.enter(claim, alice)
+    world.pass_close(world.genesis)
+    gas = {"promote": world.promote(claims[2], alice).gas_used}
+    evm.advance(world.times.grace_s + world.times.censorship_s + 1)
+    gas["timeout: of both"] = world.timeout(alice, claims[0], claims[1]).gas_used
+    evm.set_time(max(evm.timestamp, world.get_start(claims[2].id, 1)))
+    gas["reopen"] = world.reopen(claims[2].id).gas_used
     return gas
 
 
@@ -98,7 +121,7 @@ def measure_step(world: World, args: bytes) -> int:
 
 def measure() -> dict[str, int]:
     """Everything, on fresh chains."""
-    sections = (measure_inbox, measure_dispute, measure_ends)
+    sections = (measure_inbox, measure_dispute, measure_ends, measure_rounds)
     return {name: gas for section in sections for name, gas in section(World(height=HEIGHT, batch_depth=12, evm=PyEvm())).items()}
 
 

@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import permutations
 
+import pytest
+
 from protocol.duel import A, B, Duel, flip, get_expiry, is_out, is_owing
 from protocol.params import Params
 from protocol.tournament import count_rounds, find_rising, get_place, get_start
-from tests.contracts.play import DEAD, Action, Play, apply, find_duel, get_alive, get_bracket, get_id, get_winner, is_over
+from tests.contracts.play import DEAD, Action, Play, apply, find_duel, get_alive, get_bracket, get_id, get_winner, is_over, make_params
 
 ENTRY_S = 1  # P
 STEP = {1: (False, True), 2: (True, False), 3: (True, True)}  # what a step says of two
@@ -171,3 +173,85 @@ def check(play: Play, after: Play, game: Game, report: Report) -> None:
     place = get_place(round_, me, params)
     if len(get_bracket(play).get_group(place)) > 1 and len(get_bracket(after).get_group(place)) == 1:
         report.longest_s = max(report.longest_s, after.now - get_start(0, round_, params))
+
+
+def get_longest(params: Params, lag_s: int = 0) -> int:
+    """The longest that an honest claim needs: each side's clock in a round of its own, each round's grace, and the proof's.
+
+    A rival that stops is out a second after its time, one round before.
+    """
+    if params.rounds == 1:  # one proof, for which both clocks run at once
+        return params.censorship_s + params.grace_s
+    both = 2 * params.censorship_s
+    return both + max(params.rounds * params.grace_s, (params.rounds - 1) * params.grace_s + 1 + lag_s)
+
+
+@pytest.mark.parametrize("is_censored", [False, True])
+@pytest.mark.parametrize(("count", "honest"), [(2, 0), (3, 0), (3, 1), (3, 2), (4, 1), (5, 4)])
+def test_whoever_acts_within_its_grace_wins_every_play(count: int, honest: int, is_censored: bool) -> None:
+    """Also if it is held back for C in all, at any moments. Three rounds of the tournament at five claims."""
+    params = make_params(1, 2, 1, 1)
+    report = explore(Game(params, count, honest, params.censorship_s * is_censored))
+    assert report.ends.keys() == {honest}
+    assert report.longest_s <= get_longest(params) < params.tournament_round_s
+
+
+@pytest.mark.parametrize(("rounds", "censorship_s", "grace_s"), [(1, 3, 2), (2, 0, 1), (2, 1, 1), (2, 3, 2), (3, 3, 2), (4, 2, 1)])
+def test_the_longest_that_an_honest_claim_needs(rounds: int, censorship_s: int, grace_s: int) -> None:
+    """Exactly 2C + KG of a group's D = 2C + (K + 2)G, but for a single reveal."""
+    params = make_params(1, rounds, censorship_s, grace_s)
+    report = explore(Game(params, 2, 0, censorship_s))
+    assert report.longest_s == get_longest(params) <= params.tournament_round_s - 2 * grace_s
+
+
+@pytest.mark.parametrize(("censorship_s", "grace_s"), [(3, 2), (2, 1), (1, 3)])
+def test_a_timeout_may_come_three_graces_late(censorship_s: int, grace_s: int) -> None:
+    """That is what D leaves for the calls that no clock asks for; a second more, and a rival saves itself."""
+    params = make_params(1, 2, censorship_s, grace_s)
+    lag_s = 3 * grace_s - 2
+    report = explore(Game(params, 2, 0, censorship_s, lag_s))
+    assert report.longest_s == get_longest(params, lag_s) == params.tournament_round_s - 1
+    with pytest.raises(AssertionError):
+        explore(Game(params, 2, 0, censorship_s, lag_s + 1))
+
+
+def test_whoever_is_held_back_for_longer_may_lose() -> None:
+    params = make_params(1, 2, 2, 1)
+    with pytest.raises(AssertionError):
+        explore(Game(params, 2, 0, params.censorship_s + 1))
+
+
+def test_without_a_grace_a_round_is_too_short() -> None:
+    """The contract refuses such times."""
+    with pytest.raises(AssertionError):
+        explore(Game(make_params(1, 2, 1, 0), 2, 0, 1))
+
+
+@pytest.mark.parametrize(("count", "rounds", "censorship_s", "grace_s"), [(1, 1, 1, 1), (2, 2, 3, 2), (3, 2, 1, 1), (4, 1, 1, 1)])
+def test_without_an_honest_player_everything_ends_all_the_same(count: int, rounds: int, censorship_s: int, grace_s: int) -> None:
+    """By P + R D: with one winner for ever, or open to new claims. `check` holds at every step: no second winner, no way back."""
+    report = explore(Game(make_params(1, rounds, censorship_s, grace_s), count))
+    assert report.ends[None] > 0 or count == 1
+    assert len(report.ends) > 1 or count == 1
+
+
+def test_three_of_one_group_fight_three_duels_at_once() -> None:
+    params = make_params(2, 2, 1, 1)
+    for censored_s in (0, 1):
+        assert explore(Game(params, 3, 0, censored_s)).ends.keys() == {0}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", range(1, 6))
+@pytest.mark.parametrize("grace_s", [1, 2])
+@pytest.mark.parametrize("censorship_s", range(4))
+@pytest.mark.parametrize("rounds", [1, 2])
+def test_every_small_tournament(rounds: int, censorship_s: int, grace_s: int, count: int) -> None:
+    """All that the fast tests sample, and with nobody honest too."""
+    params = make_params(1, rounds, censorship_s, grace_s)
+    for honest in range(count):
+        for censored_s in {0, censorship_s}:
+            report = explore(Game(params, count, honest, censored_s))
+            assert report.ends.keys() == {honest}
+            assert report.longest_s <= get_longest(params)
+    explore(Game(params, count))
