@@ -56,6 +56,7 @@ TICK_S = 5.0
 MAX_RETRY_S = 30.0
 MAX_REASONS = 16  # that are told of one epoch: an endpoint chooses its words
 QUEUE = 4_096
+MAX_AT_ONCE = 64  # events that are handled before anything else runs
 TRUTH = "truth"
 T = TypeVar("T")
 
@@ -116,7 +117,7 @@ class Session:
         while True:
             waiting = [await self._events.receive()]
             with suppress(trio.WouldBlock):
-                while len(waiting) < QUEUE:
+                while len(waiting) < MAX_AT_ONCE:
                     waiting.append(self._events.receive_nowait())
             newest = max((place for place, event in enumerate(waiting) if isinstance(event, BlockSeen)), default=-1)
             for place, event in enumerate(waiting):

@@ -8,6 +8,7 @@ import pytest
 from challenger.board import Status
 from challenger.events import PostClaim, Promote, Timeout, WithdrawStake
 from challenger.evidence import Alert, AlertCode, Death, Evidence
+from challenger.money import Balance, compute_balance
 from sim.arena import Garbage, Party, Strategy, Villain, World, find_right, play
 from sim.court import encode_address
 from sim.villains.forgery import make_forgeries
@@ -86,8 +87,12 @@ def test_crowd__of_every_kind_over_three_rounds__right_claim_is_final_in_time() 
     assert court.get_position(court.genesis).rounds == 3
     wealth = court.evm.get_balance(encode_address(ALICE))
     play_to_the_end(crowd, [alice])
+    owed = compute_balance(alice.state.board, ALICE)
+    assert (owed.staked, owed.owed, owed.lost) == (court.params.stake_wei, 0, 0)
+    assert owed.due == court.call("Claims", "work", find_right([alice]), encode_address(ALICE)) > 0
     play(world, [alice], turns=6)
     check_thrift(alice)
+    assert compute_balance(alice.state.board, ALICE) == Balance(0, 0, 0, 0)
     assert WithdrawStake in [type(send.action) for send in alice.sent]
     assert court.evm.get_balance(encode_address(ALICE)) > wealth + court.params.stake_wei - 10**16
     assert not alice.state.board.get_tips(ALICE)
@@ -99,6 +104,10 @@ def test_crowd__of_every_kind_over_three_rounds__right_claim_is_final_in_time() 
     assert deaths[champion.claim_id] == deaths[last.claim_id] == deaths[crowd.villains[0].claim_id] == Death.STEP
     assert deaths[crowd.villains[1].claim_id] == Death.CLOCK
     assert len(deaths) == len(crowd.villains)
+    sentences = {item.death: item.describe() for item in alice.get_reports(Evidence)}
+    assert "left behind" in sentences[Death.ROUND]
+    assert "another claim" in sentences[Death.RIVAL]
+    assert "nobody answered" in sentences[Death.CLOCK]
     assert len(alice.get_reports(Evidence)) == len(crowd.villains)
 
 
