@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from challenger.evidence import StepFacts, StepProof, Truth
+from challenger.forks import trace_on_cores
 from protocol.codec.frames import Batch
 from protocol.codec.rows import decode_zigzag
 from protocol.codes import Code
@@ -38,13 +39,17 @@ class _Epoch:
 class Tracer:
     """Epochs are named by keys; the empty one is genesis. A parent is traced before its child.
 
-    `pause` is called now and then while an epoch is run: what it asks of other epochs is answered meanwhile.
+    `pause` is called now and then while an epoch is run: what it asks of other epochs is answered meanwhile. With several cores children
+    trace (`challenger.forks`), if the steps are the rules' own, which alone can be leapt over.
     """
 
-    def __init__(self, rules: Rules, steps: Mapping[Phase, StepFunction] = STEPS, pause: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, rules: Rules, steps: Mapping[Phase, StepFunction] = STEPS, pause: Callable[[], None] | None = None, cores: int = 1
+    ) -> None:
         self.rules = rules
         self.steps = steps
         self._pause = pause
+        self._cores = cores
         self._until_pause = PAUSE_STEPS
         empty = State(rules.params)
         self._epochs: dict[bytes, _Epoch] = {ZERO: _Epoch(empty, (), empty)}
@@ -67,8 +72,7 @@ class Tracer:
         leap = Leap(after, self.rules)
         for batch in batches:
             leap.apply_batch(batch)
-            if self._pause is not None:
-                self._pause()
+            self._rest()
         self._epochs[key] = _Epoch(before, tuple(batches), after)
         return after.get_root()
 
@@ -102,7 +106,9 @@ class Tracer:
         history = self._histories.pop(key, None)
         if history is None:
             epoch = self._epochs[key]
-            history = History(Machine(epoch.before.copy(), epoch.batches, self.rules, self.steps), self._count_step)
+            machine = Machine(epoch.before.copy(), epoch.batches, self.rules, self.steps)
+            is_shared = self._cores > 1 and self.steps is STEPS
+            history = trace_on_cores(machine, self._cores, self._rest) if is_shared else History(machine, self._count_step)
         self._histories[key] = history  # the newest is the last
         while len(self._histories) > KEPT_HISTORIES:
             del self._histories[next(iter(self._histories))]
@@ -110,8 +116,12 @@ class Tracer:
 
     def _count_step(self, _applied: Applied, _header: Header) -> None:
         self._until_pause -= 1
-        if self._pause is not None and self._until_pause <= 0:
+        if self._until_pause <= 0:
             self._until_pause = PAUSE_STEPS
+            self._rest()
+
+    def _rest(self) -> None:
+        if self._pause is not None:
             self._pause()
 
 

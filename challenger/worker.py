@@ -1,9 +1,10 @@
 """The process that traces: `python -m challenger.worker`, questions on stdin, answers on stdout. It ends when stdin does.
 
-Tracing takes all of a core for as long as an epoch is long; the daemon must go on watching meanwhile, and duels must go on. What a duel
-asks for overtakes everything else, also in the middle of a trace.
+Tracing takes all cores for up to a quarter of an epoch's length; the daemon must go on watching meanwhile, and duels must go on. What a
+duel asks for overtakes everything else, also in the middle of a trace.
 """
 
+import os
 import signal
 import subprocess
 import sys
@@ -67,7 +68,7 @@ class Desk:
         self._source = source
         self._sink = sink
         rules, steps = self._read()
-        self._tracer = Tracer(decode_rules(rules), load_steps(steps), self._pause)
+        self._tracer = Tracer(decode_rules(rules), load_steps(steps), self._pause, len(os.sched_getaffinity(0)))
         self._questions: SimpleQueue[Any] = SimpleQueue()
         self._urgent: deque[Any] = deque()
         self._patient: deque[Any] = deque()
