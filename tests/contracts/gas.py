@@ -3,7 +3,8 @@
     python -m tests.contracts.gas      measure anew and write the snapshot
 
 The dispute is played at the full height of 28 with the toy step, whose own gas is subtracted from the proof: what a step costs is measured
-with the steps. Transactions include their base and calldata (EIP-7623's floor where it is higher).
+with the steps, and the dearest that we know how to build is a row of its own. Transactions include their base and calldata (EIP-7623's
+floor where it is higher).
 """
 
 import json
@@ -11,6 +12,9 @@ import random
 
 from contracts.build import SIZES
 from protocol.codec.frames import Frame, encode_payload
+from sim.twins import assert_twins
+from sim.twins.dice import ALL_RULES
+from sim.twins.worst import make_all_worst
 from tests.contracts.chain import PyEvm
 from tests.contracts.world import World
 
@@ -69,7 +73,7 @@ def measure_dispute(world: World) -> dict[str, int]:
 
 
 def measure_ends(world: World) -> dict[str, int]:
-    """What a dispute of two does not need: a claim on a moved stake, a reveal of its own, a rival that does nothing, a stake that follows."""
+    """What a dispute of two does not need: a claim on a moved stake, a reveal by itself, an idle rival, a stake that follows."""
     evm = world.evm
     alice, mallory = evm.create_account(), evm.create_account()
     first = world.compute_honest(world.run_epoch())
@@ -119,10 +123,16 @@ def measure_step(world: World, args: bytes) -> int:
     return receipt.gas_used - 21_000 - calldata
 
 
+def measure_dearest_step() -> int:
+    """As a transaction of its own, with its calldata."""
+    return max(assert_twins(*start).gas for rules in ALL_RULES for start in make_all_worst(rules))
+
+
 def measure() -> dict[str, int]:
     """Everything, on fresh chains."""
     sections = (measure_inbox, measure_dispute, measure_ends, measure_rounds)
-    return {name: gas for section in sections for name, gas in section(World(height=HEIGHT, batch_depth=12, evm=PyEvm())).items()}
+    gas = {name: gas for section in sections for name, gas in section(World(height=HEIGHT, batch_depth=12, evm=PyEvm())).items()}
+    return gas | {"the dearest step": measure_dearest_step()}
 
 
 def encode(gas: dict[str, int]) -> str:

@@ -4,10 +4,12 @@ import json
 
 import pytest
 
+from protocol.params import PRESETS
 from tests.contracts.gas import SNAPSHOT, encode, measure
 
-MAX_DISPUTE_TRANSACTIONS = 14
-MAX_DISPUTE_GAS = 1_500_000  # without the step
+MAX_DISPUTE_TRANSACTIONS = 10
+MAX_DISPUTE_GAS = 1_200_000  # without the step
+MAX_GAS_PRICE = 50 * 10**9  # what work is paid for at most
 
 
 @pytest.mark.slow
@@ -19,7 +21,18 @@ def test_gas_is_what_the_snapshot_says() -> None:
 def test_a_dispute_of_two_stays_in_its_budget() -> None:
     gas = json.loads(SNAPSHOT.read_text())
     assert gas["dispute: transactions"] <= MAX_DISPUTE_TRANSACTIONS
-    assert gas["dispute: gas without the step"] <= MAX_DISPUTE_GAS
+    assert gas["dispute: gas without the step"] < MAX_DISPUTE_GAS
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_stake_pays_twice_for_the_dearest_duel(name: str) -> None:
+    """At the highest price that work is paid at. `g_end`: all that comes after the duel, a step up included."""
+    gas, params = json.loads(SNAPSHOT.read_text()), PRESETS[name]
+    g_claim = max(gas[row] for row in gas if row.startswith("claim: "))
+    g_move = max(gas[row] for row in gas if row.startswith(("descend", "reveal")))
+    g_step = gas["the dearest step"]
+    g_end = sum(gas[row] for row in ("prove, without the step", "promote", "finalize", "withdraw_work", "withdraw_stake"))
+    assert params.stake_wei >= 2 * MAX_GAS_PRICE * (g_claim + params.rounds * g_move + g_step + g_end)
 
 
 def test_posting_costs_little_more_than_its_bytes() -> None:
