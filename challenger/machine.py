@@ -201,15 +201,15 @@ def _tell(state: Challenger, items: list[Verdict] | list[Evidence] | list[Alert]
     """Each thing once; a wrong claim's evidence and its verdict are two things."""
     effects: list[Effect] = []
     told = state.told
+    key: tuple[str | int | bytes, ...]
     for item in items:
-        key: object
         match item:
             case Evidence(claim_id=claim_id):
                 key = ("evidence", claim_id)
             case Alert(code, message, claim_id):
                 key = ("alert", code, claim_id) if code != AlertCode.STUCK else ("alert", message)
-            case _:
-                key = item
+            case Verdict(claim_id, epoch, judgement, reason):
+                key = ("verdict", claim_id, epoch, judgement, reason)
         if key not in told:
             told = told.set(key, True)
             effects.append(Report(item))

@@ -74,7 +74,7 @@ class Challenger:
     unjudged: Map[bytes, tuple[bytes, ...]] = field(default_factory=Map)  # parent -> claims that wait for a verdict on it
     explained: int = 0  # so many of the claims that fell were looked at
     unexplained: tuple[bytes, ...] = ()  # of them, those whose evidence is still to be told
-    told: Map[object, bool] = field(default_factory=Map)  # reports that were made
+    told: Map[tuple[str | int | bytes, ...], bool] = field(default_factory=Map)  # reports that were made
     base: Base | None = None  # nothing is left to be done before it
 
     @property

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Any
 
+from challenger.board import Status
 from challenger.calls import make_call
 from challenger.events import (
     BlockSeen,
@@ -267,7 +268,7 @@ class Villain:
     def _promote(self) -> bool:
         court = self.world.court
         position_id, (round_, number) = self._get_place(self.claim_id)
-        position = court.get_position(court.genesis)
+        position = court.get_position(court.call("Claims", "get_claim", self.claim_id)[1])
         is_last = round_ + 1 >= position.rounds or court.now < get_start(position.close, round_, court.params)
         if is_last or not court.call("Claims", "is_alive", self.claim_id):
             return False
@@ -299,12 +300,10 @@ def play(
 
 
 def find_right(parties: Sequence[Party]) -> bytes | None:
-    """The right claim of the first epoch, if somebody has seen it."""
+    """The right claim of the epoch that the world is about, if somebody has seen it; one that lives, if it was made again."""
     for party in parties:
-        board, world = party.state.board, party.world
-        position = board.get_position(board.genesis)
-        if position is not None:
-            claim_id = keccak(position.id + encode_word(world.epoch) + world.truth.post_root + world.truth.root)
-            if claim_id in board.claims:
-                return claim_id
+        truth = party.world.truth
+        found = [c for c in party.state.board.claims.values() if (c.post_root, c.history) == (truth.post_root, truth.root)]
+        if found:
+            return max(found, key=lambda claim: claim.status != Status.DEAD).id
     return None
