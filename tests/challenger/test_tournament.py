@@ -158,6 +158,42 @@ def test_two_honest__both_awake__each_move_is_sent_once() -> None:
     assert len(set(moves)) == len(moves)
 
 
+def test_claimant_is_dead__all_rivals_use_up_their_clocks__a_patient_party_still_wins_in_time() -> None:
+    crowd = Crowd()
+    crowd.world.enter(CAROL, crowd.world.truth)
+    for _ in range(3):
+        crowd.enter(Strategy.LAST_SECOND)
+    crowd.enter_group()
+    alice = Party(crowd.world, ALICE, takes_turns=True, confirmations=2, urgent_s=TICK_S)
+    play_to_the_end(crowd, [alice])
+    check_thrift(alice)
+    assert PostClaim not in [type(send.action) for send in alice.sent]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_crowd__any_order_and_any_strategies__right_claim_is_final_in_time(seed: int) -> None:
+    rng = random.Random(seed)
+    crowd = Crowd(seed)
+    entries = [*rng.choices(list(Strategy), k=rng.randint(1, 18)), None]
+    place = rng.randint(1, len(entries))
+    alice = Party(crowd.world, ALICE, takes_turns=rng.random() < 0.5, confirmations=rng.randint(1, 2))
+    for number, strategy in enumerate(entries):
+        if strategy is None:
+            crowd.enter_garbage()
+        else:
+            group = crowd.villains[number // 4 * 4 :]  # a lie may as well live off its neighbours
+            crowd.enter(strategy, victims=rng.sample(group, rng.randint(0, len(group))))
+        if number + 1 == place:
+            crowd.world.court.advance(crowd.world.court.params.grace_s)
+            alice.catch_up()
+            crowd.world.court.advance(1)
+            alice.catch_up()
+            assert alice.land() == 1
+    play_to_the_end(crowd, [alice])
+    assert alice.get_reports(Alert) == []
+    assert len({send.name for send in alice.sent}) == len(alice.sent)
+
+
 def test_restarts__all_along_a_tournament__a_fresh_party_goes_on_and_wins() -> None:
     crowd = Crowd()
     crowd.enter(Strategy.PERFECT)
