@@ -51,7 +51,7 @@ def deploy_with_state(root: bytes, token: Contract | None = None) -> tuple[World
     token = token or world.token
     vault = compute_create_address(world.deployer, evm.get_nonce(world.deployer) + 2)
     inbox = evm.deploy(world.deployer, load_artifact("Inbox"), world.sequencer, vault, 10, 10, 600, 3, 1_000)
-    claims = evm.deploy(world.deployer, load_artifact("Claims"), inbox.address, world.judge.address, root, 8, 30, 120, 20, 10**18)
+    claims = evm.deploy(world.deployer, load_artifact("Claims"), inbox.address, world.judge.address, root, 8, 5, 30, 120, 20, 10**18)
     world.vault = evm.deploy(world.deployer, load_artifact("Vault"), token.address, inbox.address, claims.address, 500, DEPTH)
     world.inbox, world.claims = inbox, claims
     return world, evm.call(claims, "GENESIS")
@@ -179,7 +179,7 @@ def test_tokens_that_return_nothing_work_and_false_reverts() -> None:
     owner = evm.create_account()
     outbox = Outbox([(owner, DOLLAR)])
     inbox = evm.deploy(outside.deployer, load_artifact("Inbox"), outside.sequencer, vault, 10, 10, 600, 3, 1_000)
-    claims = evm.deploy(outside.deployer, load_artifact("Claims"), inbox.address, outside.judge.address, outbox.root, 8, 30, 120, 20, 1)
+    claims = evm.deploy(outside.deployer, load_artifact("Claims"), inbox.address, outside.judge.address, outbox.root, 8, 5, 30, 120, 20, 1)
     outside.vault = evm.deploy(outside.deployer, load_artifact("Vault"), token.address, inbox.address, claims.address, 500, DEPTH)
     evm.transact(owner, token, "mint", owner, 100 * DOLLAR)
     args = (evm.call(claims, "GENESIS"), 0, owner, DOLLAR, outbox.prove(0))
