@@ -20,7 +20,7 @@ from protocol.steps import STEPS, message
 from protocol.trace import Machine
 from protocol.types import Header, Phase, compute_record_hash
 from sim.arena import Party, Villain, World, play
-from sim.baits import EXPIRY
+from sim.baits import EXPIRY, make_market
 from sim.court import STRANGER
 from sim.villains.lies import LIES
 
@@ -43,9 +43,9 @@ TABLES: dict[str, MappingProxyType[Phase, StepFunction]] = {
 }
 
 
-def force_queue(world: World) -> Batch:
+def force_queue(world: World, is_alive: bool = False) -> list[Batch]:
     """Forced: a withdrawal of too much, a trade between two, one that its taker cannot afford, and one that nobody signed. Posted by
-    a stranger, once they are overdue. Its epoch is over when this returns."""
+    a stranger, once they are overdue; the sequencer's own batch comes behind, if it is alive. The epoch is over when this returns."""
     scribe, court = world.scribe, world.court
     scribe.clock = court.now
     scribe.withdraw(1, 900_000 * USD)
@@ -59,18 +59,24 @@ def force_queue(world: World) -> Batch:
     scribe.order(1, CALL, 0, price, 50, signer=scribe.keys[0])
     scribe.force(STRANGER + 2)
     last = court.call("Inbox", "last_time")
-    batch = scribe.close_queue(last)
-    for queued in batch.messages:
+    batches = [scribe.close_queue(last)]
+    for queued in batches[0].messages:
         court.queue(queued)
     court.advance(court.params.inclusion_delay_s + 1)
     court.transact(STRANGER, "Inbox", "post_queue")
-    world.batches |= {compute_record_hash(batch.record): batch}
+    if is_alive:
+        scribe.clock = court.now
+        scribe.mark(0, make_market(court.now))
+        batches.append(scribe.close_batch())
+        court.post(batches[1])
+    world.batches |= {compute_record_hash(batch.record): batch for batch in batches}
     epoch = court.now // court.params.epoch_s
     court.set_time((epoch + 1) * court.params.epoch_s)
     world.epoch = epoch
-    return batch
+    return batches
 
 
+@pytest.mark.parametrize("is_alive", [False, True], ids=["no sequencer", "a late one"])
 @pytest.mark.parametrize(
     ("name", "phase"),
     [
@@ -80,14 +86,14 @@ def force_queue(world: World) -> Batch:
         ("forged-signature", Phase.ORDER),
     ],
 )
-def test_lie_about_a_queue_that_a_stranger_posted__caught_by_one_step(name: str, phase: Phase) -> None:
+def test_lie_about_a_queue_that_a_stranger_posted__caught_by_one_step(name: str, phase: Phase, is_alive: bool) -> None:
     world = World(LIES["minted-root"])
     court = world.court
     before = world.truth.machine.state
     first = court.claim(HONEST, court.genesis, world.epoch, world.truth).value
-    batch = force_queue(world)
-    world.truth = History(Machine(before.copy(), [batch], court.rules))
-    world.false = History(Machine(before.copy(), [batch], court.rules, TABLES[name]))
+    batches = force_queue(world, is_alive)
+    world.truth = History(Machine(before.copy(), batches, court.rules))
+    world.false = History(Machine(before.copy(), batches, court.rules, TABLES[name]))
     wrong = court.claim(VILLAIN, first, world.epoch, world.false).value
     party = Party(world, HONEST)
     play(world, [party], Villain(world, wrong), turns=40)
@@ -95,7 +101,7 @@ def test_lie_about_a_queue_that_a_stranger_posted__caught_by_one_step(name: str,
     assert [event.claim_id for event in events if isinstance(event, ClaimDied)] == [wrong]
     assert any(isinstance(event, StepProven) for event in events)
     (evidence,) = party.get_reports(Evidence)
-    assert (evidence.claim_id, evidence.facts.phase, evidence.facts.batch) == (wrong, phase.name, batch.record.number)
+    assert (evidence.claim_id, evidence.facts.phase, evidence.facts.batch) == (wrong, phase.name, batches[0].record.number)
     court.set_time(max(court.now, court.get_position(first).close))
     play(world, [party], turns=40, tick_s=5)
     winner = court.get_position(first).winner
@@ -106,7 +112,8 @@ def test_queue_that_a_stranger_posted__does_what_was_asked_and_no_more() -> None
     world = World(LIES["minted-root"])
     state = world.truth.machine.state.copy()
     outbox, held, free = len(state.outbox), dict(state.get_account(3).positions), state.get_account(1).cash
-    outcomes = Leap(state, world.court.rules).apply_batch(force_queue(world))
+    (batch,) = force_queue(world)
+    outcomes = Leap(state, world.court.rules).apply_batch(batch)
     assert [outcome.code for outcome in outcomes] == [*[Code.OK] * 7, Code.MARGIN, Code.SIGNATURE]
     assert [amount for _, amount in state.outbox[outbox:]] == [free, 10 * USD], "what is free, not what was asked for"
     assert dict(state.get_account(3).positions)[CALL] == held[CALL] + 3
