@@ -35,7 +35,7 @@ async def run_service(name: str, service: Service, *, with_parent: bool = False,
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_stop_on_signal, signals, nursery.cancel_scope)
             if with_parent:
-                nursery.start_soon(_stop_with_stdin, nursery.cancel_scope)
+                nursery.start_soon(stop_with_stdin, nursery.cancel_scope)
 
             async def serve(*, task_status: trio.TaskStatus[Mapping[str, Any]]) -> None:
                 await service(task_status=task_status)
@@ -52,7 +52,8 @@ async def _stop_on_signal(signals: Any, scope: trio.CancelScope) -> None:
         return
 
 
-async def _stop_with_stdin(scope: trio.CancelScope) -> None:
+async def stop_with_stdin(scope: trio.CancelScope) -> None:
+    """Cancels the scope when stdin ends: whoever started us is gone."""
     async with trio.lowlevel.FdStream(os.dup(0)) as stdin:
         while await stdin.receive_some(4096):
             continue

@@ -6,8 +6,11 @@ Only where nothing would happen for long the chain's clock is put on, and the st
 """
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +42,7 @@ STAGES = (
     "trading",
     "sequencer killed",
     "withdrawal and trade forced in",
-    "queue posted by a stranger",
+    "queue posted without a sequencer",
     "claimed by a challenger",
     "forced withdrawal paid",
     "shut down",
@@ -94,20 +97,20 @@ class Drill:
     async def _get_out_while_open(self) -> None:
         """One withdraws, two trade: without being asked by anybody, and before anybody has shut anything down."""
         ledger, state = self.play.ledger, self.play.ledger.state
-        scribe = self._open_scribe()
-        saver = self._find_account("taker-0")
-        trade, withdrawal = write_trade(scribe, state), write_withdrawal(scribe, saver, FORCED)
-        await self._force("taker-1", trade)
-        await self._force("taker-0", withdrawal)
-        self._reach("withdrawal and trade forced in")
-        self._say(f"taker-0 forces a withdrawal of {format_usd(FORCED)} in, taker-1 a trade that two have signed")
-        before = ledger.trades
-        epoch = await self._post_queue()
-        self._reach("queue posted by a stranger", forced_trades=ledger.trades - before, forced_batch_epoch=epoch)
-        final = await self._wait_final(epoch)
-        paid = await self._pay_all(final)
-        self.numbers["forced_paid"] = paid.get("taker-0", 0) / USD
-        if paid.get("taker-0") == FORCED and self.numbers["forced_trades"] == 1:
+        await self._force("taker-1", write_trade(self._open_scribe(), state))
+        queued, owner = await self._read("message_count"), self.play.world.cast.get_address("taker-0")
+        before, tokens = ledger.trades, await self._get_tokens(owner)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._withdraw, "taker-0")
+            await self._until(lambda: len(ledger.index.messages) > queued)
+            self._reach("withdrawal and trade forced in")
+            self._say(f"taker-0 forces a withdrawal of {format_usd(FORCED)} in, taker-1 a trade that two have signed")
+            epoch = await self._post_queue()
+            self._reach("queue posted without a sequencer", forced_trades=ledger.trades - before, forced_batch_epoch=epoch)
+            await self._wait_final(epoch)
+        paid = await self._get_tokens(owner) - tokens
+        self.numbers["forced_paid"] = paid / USD
+        if paid == FORCED and self.numbers["forced_trades"] == 1:
             self._reach("forced withdrawal paid")
 
     async def _shut_down(self) -> None:
@@ -157,20 +160,39 @@ class Drill:
 
     # -- moves
 
+    async def _withdraw(self, role: str) -> None:
+        """The command that a user has for it, as a process of its own: until the vault has paid."""
+        world = self.play.world
+        words = [
+            "--url",
+            world.url,
+            "--deployment",
+            str(world.deployment_path),
+            "--key",
+            world.cast.get_path(role),
+            "--amount",
+            str(FORCED // USD),
+        ]
+        command = [sys.executable, "-m", "straddle", "withdraw", "--with-parent", *words]
+        with (world.setting.out / "logs" / "withdraw.log").open("wb") as log:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(partial(trio.run_process, command, stdin=subprocess.PIPE, stdout=log, stderr=log))
+
     async def _force(self, role: str, message: Message) -> None:
         """Through the inbox, from the role's own key."""
         fee = await self._read("fee") * (len(self.play.world.cast.keys) if role != STRANGER else 1)  # several may send at once
         await self._transact(role, "Inbox", encode_send(message.rows, message.signatures), fee, SEND_GAS)
 
     async def _post_queue(self) -> int:
-        """As soon as its oldest message is overdue; the epoch of the batch."""
-        ledger, params = self.play.ledger, self.play.deployment.params
+        """As soon as its oldest message is overdue, unless somebody else is faster; the epoch of the batch."""
+        ledger, params, count = self.play.ledger, self.play.deployment.params, await self._read("batch_count")
         oldest = await self._read("message_times", await self._read("messages_consumed"))
         await self._until(lambda: ledger.head is not None and ledger.head.time > oldest + params.inclusion_delay_s)
-        count = await self._read("batch_count")
-        await self._transact(STRANGER, "Inbox", encode_post_queue(), gas=QUEUE_GAS)
-        self._say(f"a stranger posts the queue, which nobody has taken in for {params.inclusion_delay_s} s")
+        reason = await self._transact(STRANGER, "Inbox", encode_post_queue(), gas=QUEUE_GAS)
+        who = "somebody who wants to get out" if reason == "inbox: no message is overdue" else "a stranger"
         await self._until(lambda: len(ledger.batches) > count)
+        self.numbers.setdefault("queues_posted_by", []).append(who)
+        self._say(f"{who} posts the queue, which nobody has taken in for {params.inclusion_delay_s} s")
         return ledger.batches[count].posted.epoch
 
     async def _wait_final(self, epoch: int) -> ClaimFinal:
@@ -206,17 +228,19 @@ class Drill:
         while (await self.play.client.get_head()).time < moment:  # noqa: ASYNC110 - what changes is in another process
             await trio.sleep(POLL_S)
 
-    async def _transact(self, role: str, name: str, data: bytes, value: int = 0, gas: int = SEND_GAS) -> None:
-        """From the role's key; a revert ends the drill."""
+    async def _transact(self, role: str, name: str, data: bytes, value: int = 0, gas: int = SEND_GAS) -> str:
+        """From the role's key; empty, or why it was refused. Whatever should have followed is looked for on L1."""
         play = self.play
         key = play.world.cast.keys[role]
         sender = Sender(play.client, key, play.deployment.chain_id, MemoryJournal(), Policy(depth=1), poll_s=POLL_S)
         async with trio.open_nursery() as nursery:
             await nursery.start(sender.run)
             receipt = await sender.send(play.deployment.get_address(name), data, value, gas)
-            if not receipt.ok:
-                raise AssertionError(f"{role} at {name}: {decode_reason(receipt.reason)}")
             nursery.cancel_scope.cancel()
+        reason = "" if receipt.ok else decode_reason(receipt.reason) or "reverted"
+        if reason:
+            self._say(f"{role}'s transaction was refused: {reason}", "dim")
+        return reason
 
     # -- questions
 
@@ -230,10 +254,6 @@ class Drill:
 
     def _find_role(self, index: int) -> str:
         return self.play.world.cast.find_role(self.play.ledger.state.get_account(index).owner)
-
-    def _find_account(self, role: str) -> int:
-        owner = self.play.world.cast.get_address(role)
-        return next(index for index, account in self.play.ledger.state.accounts.items() if account.owner == owner)
 
     async def _read(self, view: str, *arguments: int) -> int:
         (value,) = await read(self.play.client, "Inbox", self.play.deployment.get_address("Inbox"), view, arguments)

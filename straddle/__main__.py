@@ -10,7 +10,7 @@ from straddle.errors import describe_refusal
 
 EXIT_FAILED = 1
 EXIT_REFUSED = 2
-COMMANDS = ("devnet", "deploy", "sequencer", "challenger", "sim", "demo", "exit-drill")
+COMMANDS = ("devnet", "deploy", "sequencer", "challenger", "withdraw", "sim", "demo", "exit-drill")
 EPILOG = """\b
 Exit codes: 0 done, 1 failed or crashed (a traceback is a bug of ours), 2 refused: the message says what to mend.
 Start here: straddle demo"""

@@ -12,7 +12,7 @@ import pytest
 
 from straddle.__main__ import main
 
-COMMANDS = ("devnet", "deploy", "sequencer", "challenger", "sim", "demo", "exit-drill")
+COMMANDS = ("devnet", "deploy", "sequencer", "challenger", "withdraw", "sim", "demo", "exit-drill")
 SIM = ("replay", "lies", "oracle", "makers", "takers", "accomplice")
 
 
@@ -79,6 +79,7 @@ def test_help__imports_nothing_heavy() -> None:
         (("deploy",), "needs --key, --sequencer and --oracle"),
         (("deploy", "--sequencer", "0x12"), "not an address: 0x12"),
         (("sequencer", "--set", "nothing"), "takes FIELD=VALUE"),
+        (("withdraw",), "Missing option '--key'"),
         (("devnet", "--port", "70000"), "70000 is not in the range"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
@@ -100,6 +101,7 @@ def test_usage__wrong__exit_code_2_and_why(words: tuple[str, ...], message: str,
         (("sim", "replay", "."), "[quotes]"),
         (("deploy", "--verify", "--out", "missing.json"), "[deployment]"),
         (("deploy", "--key", "missing.json", "--sequencer", "0x" + "11" * 20, "--oracle", "0x" + "22" * 20), "[key]"),
+        (("withdraw", "--key", "missing.json"), "[key]"),
         (("sequencer", "--config", "missing.toml"), "config-unreadable"),
         (("challenger", "--set", "l1.nonsense=1"), "config-field"),
         (("sim", "oracle", "--config", "broken.toml"), "config-syntax"),
@@ -167,6 +169,8 @@ def test_devnet_deploy_verify__as_a_user_does_it(run: Run, tmp_path: Path, monke
         assert done.returncode == 0, done.stderr
         right = run("deploy", "--url", url, "--verify")
         assert (right.returncode, right.stdout.count(" ok\n")) == (0, 29), right.stdout
+        stranger = run("withdraw", "--url", url, "--key", "deployer.json")
+        assert (stranger.returncode, stranger.stdout.splitlines()[0]) == (1, "this key has no account")
         again = run("deploy", "--url", url, "--key", "deployer.json", "--sequencer", addresses[0], *oracles)
         assert again.returncode == 2
         content = json.loads((tmp_path / "deployment.json").read_text())

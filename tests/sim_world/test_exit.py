@@ -134,6 +134,7 @@ def test_exit_drill__real_processes__everybody_is_out(tmp_path: Path) -> None:
     report = json.loads((tmp_path / "exit.json").read_text())
     assert report["missing"] == []
     assert report["forced_trades"] == 1
+    assert report["queues_posted_by"][-1] == "a stranger"
     assert report["forced_paid"] == 5_000
     assert report["claimed_by"].startswith("challenger-")
     assert len(report["paid"]) == 8

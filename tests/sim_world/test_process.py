@@ -1,5 +1,6 @@
 """Children start, announce themselves, and never outlive their family."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,20 @@ async def test_family__left__children_and_theirs_are_gone(tmp_path: Path, monkey
     with trio.fail_after(5):
         while is_alive(grandchild):  # noqa: ASYNC110 - it is another process
             await trio.sleep(0.05)
+
+
+async def test_family__killed_child__is_gone_at_once_and_the_world_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    write(tmp_path, "stubborn", "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + SLEEPER)
+    async with trio.open_nursery() as nursery:
+        async with Family(nursery, tmp_path / "logs") as family:
+            child = await family.start("stubborn", ["stubborn"], 20)
+            with trio.fail_after(2):
+                await family.kill(child)
+            assert child.process.returncode == -signal.SIGKILL
+            await trio.sleep(0.2)
+        nursery.cancel_scope.cancel()
+    assert not is_alive(child.ready["grandchild"])
 
 
 async def test_family__child_that_refuses__names_its_log_and_last_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
