@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from challenger.evidence import Alert, Evidence, Judgement, Verdict
+from challenger.evidence import Alert, Death, Evidence, Judgement, Verdict
 from challenger.money import compute_balance
 from challenger.state import Challenger
 from node.logs import LogFunction
@@ -35,7 +35,7 @@ class Sink:
     def tell(self, item: Verdict | Evidence | Alert) -> None:
         """Once. Alerts and unavailability concern the present and are told by every run."""
         text = item.to_json()
-        is_lasting = isinstance(item, Evidence) or (isinstance(item, Verdict) and item.judgement != Judgement.UNAVAILABLE)
+        is_lasting = _is_lasting(item)
         self._count(item)
         name = keccak(text.encode())
         if is_lasting and self._items.get(KIND, name) is not None:
@@ -60,7 +60,7 @@ class Sink:
             if item.judgement == Judgement.UNAVAILABLE:
                 self.unavailable.add(item.epoch)
         elif isinstance(item, Evidence):
-            self.counts["disproven"] += 1
+            self.counts["left_behind" if item.death == Death.ROUND else "disproven"] += 1
         else:
             text = item.to_json()
             if text not in self.alerts:  # what comes and goes, such as an endpoint that lags, must not fill memory
@@ -75,7 +75,7 @@ class Sink:
             "live": state.is_live,
             "watch_only": state.settings.me is None,
             "epochs": len(state.truths),
-            "claims": {kind: self.counts[kind] for kind in ("valid", "invalid", "disproven")},
+            "claims": {kind: self.counts[kind] for kind in ("valid", "invalid", "disproven", "left_behind")},
             "unavailable": sorted(self.unavailable),
             "in_flight": sorted(state.in_flight),
             "alerts": [json.loads(alert) for alert in self.alerts],
@@ -86,6 +86,19 @@ class Sink:
         draft = self._status.with_suffix(".new")
         draft.write_text(json.dumps(status) + "\n")
         os.replace(draft, self._status)
+
+
+def _is_lasting(item: Verdict | Evidence | Alert) -> bool:
+    """Written down durably, since the machine would tell it again after a restart. Who was left behind is told at once when a position is
+    final, thousands perhaps, and never after a restart.
+    """
+    match item:
+        case Evidence():
+            return item.death != Death.ROUND
+        case Verdict():
+            return item.judgement != Judgement.UNAVAILABLE
+        case Alert():
+            return False
 
 
 def _get_fields(item: Verdict | Evidence | Alert) -> dict[str, Any]:
