@@ -132,6 +132,33 @@ def test_a_claimant_whom_others_defend_loses_nothing() -> None:
     assert trial.paid[trial.alice] > trial.spent[trial.alice]
 
 
+@pytest.mark.parametrize("witness", [0, 4_000])
+def test_a_dispute_of_two_pays_for_itself(witness: int) -> None:
+    """At full height, each side playing its own; also if the step is cheap and takes many bytes, none of them a zero.
+
+    4,000 of them beside a step that does nothing cost as much above their pay as the 9,728 of the real step that pays worst (a message).
+    """
+    trial = Trial()
+    world = World(height=28, evm=trial.evm)
+    trial.world, honest = world, world.compute_honest(world.run_epoch())
+    lie = world.compute_lie(honest, 17)
+    trial.paid.clear()
+    trial.spent.clear()
+    for claim, who in ((honest, trial.alice), (lie, trial.mallory)):
+        claim.id = trial.send(who, "claim", *claim.args, bytes(32), value=world.stake_wei)[1].value
+    sides = [(trial.alice, honest, lie), (trial.mallory, lie, honest)]
+    for round_ in range(7):
+        who, mine, other = sides[round_ % 2]
+        index = 17 >> 4 * (6 - round_)
+        trial.send(who, "descend", *trial.make_descend(mine, other, mine.history.get_reveal(round_ + 1, index) if round_ < 6 else []))
+    leaf, rival, args, path = trial.make_proof(honest, lie)
+    trial.send(trial.alice, "prove", honest.id, lie.id, leaf, rival, args + b"\xff" * witness, path)
+    world.pass_close(world.genesis)
+    for function in ("finalize", "withdraw_work", "withdraw_stake"):
+        trial.send(trial.alice, function, honest.id)
+    assert 0 < trial.paid[trial.alice] - trial.spent[trial.alice] < trial.spent[trial.alice] // 4
+
+
 @pytest.mark.parametrize(("basefee", "tip"), [(1, 0), (1, 2), (1, 3), (1, 60), (160, 1), (160, 5), (150, 0), (150, 60), (1_000, 3)])
 def test_the_price_of_work(basefee: int, tip: int) -> None:
     """What the transaction paid; but no tip above 2 gwei, which whoever builds the block pays to himself, and never more than 50 gwei."""
