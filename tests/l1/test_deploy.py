@@ -140,8 +140,8 @@ async def test_verification_says_what_differs_and_where(dev: Dev, deployment: De
         (replace(deployment, creations={**creations, "Vault": b"\x07" * 32}), {"Vault": {CREATION}}),
     ):
         assert await find_faults(dev, wrong) == faults
-        with pytest.raises(BadDeployment, match=next(iter(faults))):
-            await verify(dev.client, wrong)
+    with pytest.raises(BadDeployment, match=r"Inbox at 0x[0-9a-f]{40}: .* \(arguments-other\)"):
+        await verify(dev.client, replace(deployment, sequencer=oracle))
     oracles = await find_faults(dev, replace(deployment, oracles=(oracle + 1, *deployment.oracles[1:])))
     assert {name for name, codes in oracles.items() if ARGUMENTS in codes} == {"mark", "settle"}, "only these know the oracles"
     elsewhere = await find_faults(dev, replace(deployment, addresses={**addresses, "Vault": addresses["Claims"]}))
