@@ -177,6 +177,35 @@ def test_a_stake_that_dies_below_a_right_claim_is_the_pot_there() -> None:
     assert world.evm.get_balance(world.claims.address) == world.stake_wei - paid
 
 
+def test_whoever_only_follows_the_right_claim_earns_nothing_by_it() -> None:
+    """Her stake comes back, once; the pot is the rival's stake alone, and the work in it is not hers."""
+    world = World(stake_wei=10**12)  # below the work: the pot is paid out to its end
+    alice, bob, mallory = (world.evm.create_account() for _ in range(3))
+    before = {who: world.evm.get_balance(who) for who in (alice, bob, mallory)}
+    first = world.compute_honest(world.run_epoch())
+    epoch = world.run_epoch()
+    world.enter(first, bob)
+    right = world.compute_honest(epoch, first.id, first.post_root)
+    lie = world.compute_lie(right, 5)
+    world.enter(right, alice)
+    world.enter(lie, mallory)
+    world.play(right, lie, alice, mallory)
+    world.prove(alice, right, lie, world.compute_headers(epoch, first.post_root))
+    world.evm.transact(bob, world.claims, "advance_stake", first.id, right.id)
+    world.evm.advance(world.times.entry_s)
+    for claim in (first, right):
+        world.finalize(claim)
+    for claim in (first, right):
+        with pytest.raises(Reverted, match="no work to pay"):
+            withdraw_work(world, bob, claim)
+        withdraw_stake(world, claim)
+    paid = withdraw_work(world, alice, right).get_event("WorkPaid")["amount"]
+    assert paid == world.stake_wei
+    gains = {who: world.evm.get_balance(who) - before[who] for who in before}
+    assert gains == {alice: paid, bob: 0, mallory: -world.stake_wei}
+    assert world.evm.get_balance(world.claims.address) == 0
+
+
 def test_front_running_a_proof_pays_whoever_did_it() -> None:
     """Attack 5: the second one reverts before any work."""
     world = World()
