@@ -81,6 +81,10 @@ class Tracer:
         self._epochs.pop(key, None)
         self._histories.pop(key, None)
 
+    def has_history(self, key: bytes) -> bool:
+        """So that reveals and steps of it are quick."""
+        return key in self._histories
+
     def get_reveal(self, key: bytes, height: int, index: int) -> tuple[bytes, ...]:
         """The 16 nodes four levels below a node."""
         return tuple(self._get_history(key).get_reveal(height, index))

@@ -72,7 +72,7 @@ class Desk:
         self._questions: SimpleQueue[Any] = SimpleQueue()
         self._urgent: deque[Any] = deque()
         self._patient: deque[Any] = deque()
-        self._open: list[bytes] = []  # epochs that are being worked on, one within the other
+        self._open: list[tuple[str, bytes]] = []  # kinds and epochs of what is being answered, one within the other
         Thread(target=self._read_all, daemon=True).start()
 
     def run(self) -> None:
@@ -83,10 +83,16 @@ class Desk:
             self._pause()
 
     def _pause(self) -> None:
-        """What duels have asked meanwhile, but for epochs that are being worked on: they are not begun twice."""
+        """What duels have asked meanwhile, but for epochs that are being worked on: they are not begun twice. While a history is being made
+        for a duel, no other is begun: whoever asked first would be last.
+        """
         self._sort(True)
-        for question in [item for item in self._urgent if item[2] not in self._open]:
-            if question in self._urgent:  # a pause within this one may have answered it
+        keys = [key for _, key in self._open]
+        is_urgent = any(kind in URGENT for kind, _ in self._open)
+        for question in list(self._urgent):
+            _, _, key, *_ = question
+            is_due = key not in keys and (not is_urgent or self._tracer.has_history(key))
+            if is_due and question in self._urgent:  # a pause within this one may have answered it
                 self._urgent.remove(question)
                 self._answer(question)
 
@@ -101,7 +107,7 @@ class Desk:
 
     def _answer(self, question: tuple[Any, ...]) -> None:
         number, *rest = question
-        self._open.append(rest[1])
+        self._open.append((rest[0], rest[1]))
         self._sink.write(encode((number, answer(self._tracer, tuple(rest)))))
         self._sink.flush()
         self._open.pop()

@@ -74,6 +74,30 @@ async def test_worker__duel_asks_while_epochs_are_traced__is_answered_before_the
     assert set(done) == {b"duel", *later}
 
 
+async def test_worker__duels_about_histories_that_must_be_made_again__first_come_first_served() -> None:
+    scribe, batches = make_long_epoch()
+    remote = await start_tracer(scribe.rules)
+    keys = [keccak(b"%d" % i) for i in range(4)]
+    done: list[bytes] = []
+
+    async def reveal(key: bytes) -> None:
+        await remote.get_reveal(key, 8, 0)
+        done.append(key)
+
+    try:
+        await remote.trace(KEY, ZERO, batches)
+        for key in keys:
+            await remote.leap(key, ZERO, batches)
+        async with trio.open_nursery() as nursery:
+            for key in [*keys, KEY]:
+                nursery.start_soon(reveal, key)
+                await trio.testing.wait_all_tasks_blocked()
+    finally:
+        await remote.close()
+    assert [key for key in done if key != KEY] == keys
+    assert done[-1] != KEY
+
+
 def test_tracer__asked_in_the_middle_of_a_trace__answers_as_ever() -> None:
     scribe, batches = make_long_epoch()
     quiet = Tracer(scribe.rules)
