@@ -272,8 +272,8 @@ def test_nobody_claims__claims_if_told_to_and_keeps_its_stake_moving() -> None:
 
 def test_stuck_position__deadline_passes__is_reopened_and_claimed_again() -> None:
     world = World()
-    world.lie()
-    world.court.claim(CAROL, world.court.genesis, world.epoch, world.truth)
+    wrong = world.lie()
+    right = world.court.claim(CAROL, world.court.genesis, world.epoch, world.truth).value
     position = world.court.get_position(world.court.genesis)
     world.court.set_time(position.close + world.court.params.tournament_round_s)
     alice = Party(world, ALICE, claim_if_missing=True)
@@ -281,6 +281,9 @@ def test_stuck_position__deadline_passes__is_reopened_and_claimed_again() -> Non
     assert [type(send.action) for send in alice.sent][:2] == [Reopen, PostClaim]
     again = world.court.get_position(world.court.genesis)
     assert (again.generation, again.count) == (1, 1)
+    verdicts = {item.claim_id: item.judgement for item in alice.get_reports(Verdict)}
+    assert (verdicts[right], verdicts[wrong]) == (Judgement.VALID, Judgement.INVALID)  # what is dead may have been right
+    assert {alert.code for alert in alice.get_reports(Alert)} <= {AlertCode.STALLED, AlertCode.LEFT_BEHIND}
     for claim in alice.state.board.claims.values():
         if claim.id != alice.state.board.genesis:
             assert (claim.status == Status.DEAD) == (not world.court.call("Claims", "is_alive", claim.id))
