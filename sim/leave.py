@@ -51,17 +51,14 @@ class Leaver:
 
     async def step(self) -> bool:
         """What can be done now, at the newest block; whether that was all."""
-        ledger, deployment = self._ledger, self._ledger.deployment
+        ledger = self._ledger
         is_waiting = any(self._is_mine(message) for message in ledger.index.messages[ledger.index.consumed :])
         unpaid = await self._list_unpaid()
         if not self._is_begun:
             self._is_begun = is_waiting or bool(unpaid) or await self._force()
             return False
         if is_waiting:
-            oldest, head = ledger.index.messages[ledger.index.consumed], ledger.head
-            self._tell("waiting for a batch that takes the withdrawal in")
-            if head is not None and head.time > oldest.time + deployment.params.inclusion_delay_s:
-                await self._send("post_queue", "Inbox", encode_post_queue())
+            await self._wait_for_batch("the withdrawal")
             return False
         for final in sorted(ledger.final.values(), key=lambda one: -one.epoch)[:1]:
             state = ledger.get_after(final.epoch)
@@ -82,14 +79,29 @@ class Leaver:
         ledger = self._ledger
         found = [index for index, account in ledger.state.accounts.items() if account.owner == self._owner]
         if not found:
-            self._say("this key has no account")
+            is_open, _ = await read(self._client, "Vault", ledger.deployment.get_address("Vault"), "get_account", (self._owner,))
+            if is_open:
+                await self._wait_for_batch("the deposit")
+            else:
+                self._say("this key has no account")
+            return not is_open
+        account = ledger.state.get_account(found[0])
+        if account.cash <= 0 and not account.positions:
             return True
-        rows = encode_row(build_withdraw(found[0], self._amount, ledger.state.get_account(found[0]).nonce + 1, True))
+        rows = encode_row(build_withdraw(found[0], self._amount, account.nonce + 1, True))
         (fee,) = await read(self._client, "Inbox", ledger.deployment.get_address("Inbox"), "fee")
         is_sent = await self._send("send", "Inbox", encode_send(rows, b""), fee)
         if is_sent:
             self._say(f"a withdrawal from account {found[0]} is forced in")
         return is_sent
+
+    async def _wait_for_batch(self, what: str) -> None:
+        """Of the sequencer's; without one the queue itself becomes one."""
+        ledger, head = self._ledger, self._ledger.head
+        oldest = ledger.index.messages[ledger.index.consumed]
+        self._tell(f"waiting for a batch that takes {what} in")
+        if head is not None and head.time > oldest.time + ledger.deployment.params.inclusion_delay_s:
+            await self._send("post_queue", "Inbox", encode_post_queue())
 
     async def _list_unpaid(self) -> list[int]:
         """Places of the outbox that the vault owes this owner; what it has paid is added up."""
@@ -138,7 +150,7 @@ async def leave(url: str, path: Path, key: Key, amount: int, say: Say, *, with_p
             if is_newest and await leaver.step():
                 break
         nursery.cancel_scope.cancel()
-    say(f"the vault has paid {format_usd(leaver.paid)}" if leaver.paid else "nothing was paid: there is nothing free in this account")
+    say(f"the vault has paid {format_usd(leaver.paid)}" if leaver.paid else "nothing was paid: nothing is free, or no step was left for it")
     return EXIT_PAID if leaver.paid else EXIT_NOTHING
 
 
