@@ -20,7 +20,7 @@ from protocol.params import Params
 from protocol.rules import Rules
 from protocol.signing import compute_domain
 from protocol.types import INBOX_AUTHORITY, VAULT_AUTHORITY, compute_record_hash
-from sim.evm import Abi, Artifact, Contract, Evm, Result, get_type
+from sim.evm import TX_GAS_LIMIT, Abi, Artifact, Contract, Evm, Result, Reverted, get_type
 from sim.scribe import CHAIN_ID, get_address, make_key
 from sim.villains.forgery import Forgery
 
@@ -45,6 +45,29 @@ class Receipt:
     sender: int
     function: str
     gas: int
+    arguments: tuple[Any, ...] = ()
+    block: int = 0  # its place in `Court.blocks`
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A transaction that reverted, and why."""
+
+    sender: int
+    function: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Point:
+    """Of the chain, to which a reorganisation may lead back. Good for once."""
+
+    state: Any
+    blocks: int
+    receipts: int
+
+
+Watcher = Callable[[int, str, str, tuple[Any, ...]], None]  # of the mempool: sender, contract, function, arguments
 
 
 def encode_address(address: int) -> str:
@@ -70,7 +93,10 @@ class Court:
         self.sequencer = sequencer
         plan = Plan(params.name, 1, int(sequencer, 16), get_oracles(params))
         addresses = predict_addresses(plan, bytes.fromhex(deployer[2:]), self.evm.get_nonce(deployer))
+        self.gas_price = GAS_PRICE
         self.receipts: list[Receipt] = []
+        self.failures: list[Failure] = []
+        self.watchers: list[Watcher] = []  # they see every transaction before it lands
         self.contracts: dict[str, Contract] = {}
         for name, arguments in list_constructors(plan, CHAIN_ID, addresses).items():
             artifact = load(name)
@@ -100,15 +126,22 @@ class Court:
         """A view."""
         return self.evm.call(self.contracts[name], function, *arguments)
 
-    def transact(self, sender: int, name: str, function: str, *arguments: Any, value: int = 0, extra: bytes = b"") -> Result:
+    def transact(
+        self, sender: int, name: str, function: str, *arguments: Any, value: int = 0, extra: bytes = b"", gas: int = TX_GAS_LIMIT
+    ) -> Result:
         """A block of its own at the present time; raises `sim.evm.Reverted`."""
+        for watcher in self.watchers:
+            watcher(sender, name, function, arguments)
         if sender not in self._funded and encode_address(sender) != self.sequencer:
             self._funded.add(sender)
             self.evm.set_balance(encode_address(sender), 10**24)
-        result = self.evm.transact(
-            encode_address(sender), self.contracts[name], function, *arguments, value=value, gas_price=GAS_PRICE, extra_calldata=extra
-        )
-        self.receipts.append(Receipt(sender, f"{name}.{function}", result.gas_used))
+        options: dict[str, Any] = {"value": value, "gas": gas, "gas_price": self.gas_price, "extra_calldata": extra}
+        try:
+            result = self.evm.transact(encode_address(sender), self.contracts[name], function, *arguments, **options)
+        except Reverted as error:
+            self.failures.append(Failure(sender, f"{name}.{function}", error.reason))
+            raise
+        self.receipts.append(Receipt(sender, f"{name}.{function}", result.gas_used, arguments, len(self.blocks)))
         found = []
         for event in result.events:
             kind = EVENTS.get(self._names.get(event.address, ""), {}).get(event.name)
@@ -127,12 +160,22 @@ class Court:
         """An empty block so much later."""
         self.set_time(self.now + seconds)
 
+    def get_point(self) -> Point:
+        """Where the chain is now."""
+        return Point(self.evm.take_snapshot(), len(self.blocks), len(self.receipts))
+
+    def reorganise(self, point: Point) -> None:
+        """All that came after `point` has not happened. Time stays what it is."""
+        self.evm.restore(point.state)
+        self._number -= len(self.blocks) - point.blocks
+        del self.blocks[point.blocks :], self.receipts[point.receipts :]
+
     def _close_block(self, events: tuple[Event, ...]) -> None:
         number = self._number
         self._number += 1
         parent = self.blocks[-1].header.hash if self.blocks else ZERO
         digest = keccak(b"court" + parent + encode_word(number) + repr(events).encode())
-        self.blocks.append(Block(Header(number, digest, parent, self.now, 0), events))
+        self.blocks.append(Block(Header(number, digest, parent, self.now, self.evm.basefee_wei), events))
 
     # -- epochs
 

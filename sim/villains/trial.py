@@ -1,26 +1,25 @@
-"""One villain before a court: it claims its lie first, defends it as well as a liar can, and an honest challenger has to beat it."""
+"""One villain before a court: it plays as well as it can, and an honest challenger has to beat it."""
 
 from dataclasses import dataclass
 
-from l1.contracts import ClaimDied, StepProven
 from protocol.operations import Kind
 from protocol.params import MINIMAL, Params
 from protocol.steps import MODULES
 from protocol.types import Phase
-from sim.arena import Party, Villain, World, play
+from sim.arena import Party, World
+from sim.villains.checks import Fate, find_fates, find_faults
+from sim.villains.dispute.making import Villain
 from sim.villains.lies import Lie
-
-HONEST = 0xA11CE
-TURNS = 40
-DISPUTE = ("Claims.claim", "Claims.reveal", "Claims.descend", "Claims.prove")
+from sim.villains.stage import Hire, Stage
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """`caught`: the lie is dead, the truth is final, and a proven step of the kind that the lie is about decided it.
+    """`caught`: the truth is final, the villain ended as it must, and all else holds that `sim.villains.checks` asks for; `faults` says what
+    does not.
 
-    `by` names that step, `operation` the kind of the row that it belongs to (or the step, where it belongs to none). `txs` and `gas` are
-    those of the dispute, claims and proof included.
+    `by` names the step that a lie is about, or how the villain's claims ended; `operation` the kind of the row that the step belongs to (or
+    the step, where it belongs to none). `txs` and `gas` are those of the dispute, from claims to finality.
     """
 
     name: str
@@ -29,28 +28,40 @@ class Verdict:
     operation: str
     txs: int
     gas: int
+    faults: tuple[str, ...] = ()
 
 
-def run_trial(lie: Lie, params: Params = MINIMAL) -> Verdict:
+def run_trial(villain: Lie | Villain, params: Params = MINIMAL, seed: int = 1, hire: Hire = Party) -> Verdict:
     """Plays it to the end."""
+    return run_lie(villain, params, seed, hire) if isinstance(villain, Lie) else run_villain(villain, params, seed, hire)
+
+
+def run_lie(lie: Lie, params: Params = MINIMAL, seed: int = 1, hire: Hire = Party) -> Verdict:
+    """It is claimed first, and defended; the proof has to be about the step that the lie is about."""
     world = World(lie, params)
-    wrong = world.lie()
-    party = Party(world, HONEST)
-    play(world, [party], Villain(world, wrong), turns=TURNS)
-    court = world.court
-    events = [event for block in court.blocks for event in block.events]
-    is_dead = any(isinstance(event, ClaimDied) and event.claim_id == wrong for event in events)
-    is_proven = any(isinstance(event, StepProven) for event in events)
-    court.set_time(max(court.now, court.get_position(court.genesis).close))
-    play(world, [party], turns=TURNS, tick_s=5)
-    winner: bytes = court.get_position(court.genesis).winner
-    is_final = (
-        court.call("Claims", "is_final", winner) and court.call("Claims", "get_final_root", winner) == world.truth.machine.header.state
-    )
-    spent = [receipt for receipt in court.receipts if receipt.function in DISPUTE]
+    stage = Stage(world, hire, seed=seed)
+    stage.enter(world.false)
+    stage.run()
     phase, operation = find_divergence(world)
-    caught = is_dead and is_proven and bool(is_final) and MODULES[phase] is MODULES[lie.phase]
-    return Verdict(lie.name, caught, phase.name, operation, len(spent), sum(receipt.gas for receipt in spent))
+    faults = find_faults(stage, frozenset({Fate.STEP}))
+    if MODULES[phase] is not MODULES[lie.phase]:
+        faults.append(f"decided by {phase.name} instead of {lie.phase.name}")
+    return _judge(stage, lie.name, phase.name, operation, faults)
+
+
+def run_villain(villain: Villain, params: Params = MINIMAL, seed: int = 1, hire: Hire = Party) -> Verdict:
+    """One that plays the dispute."""
+    stage = Stage(World(params=params), hire, claims=villain.claims, seed=seed)
+    villain.act(stage)
+    stage.run()
+    faults = find_faults(stage, villain.fates)
+    by = ", ".join(f"{fate} {count}" if count > 1 else fate.value for fate, count in find_fates(stage).items())
+    return _judge(stage, villain.name, by, "dispute", faults)
+
+
+def _judge(stage: Stage, name: str, by: str, operation: str, faults: list[str]) -> Verdict:
+    spent = [receipt for receipt in stage.court.receipts if receipt.function.startswith("Claims.")]
+    return Verdict(name, not faults, by, operation, len(spent), sum(receipt.gas for receipt in spent), tuple(faults))
 
 
 def find_divergence(world: World) -> tuple[Phase, str]:
