@@ -160,9 +160,14 @@ class FastKernel:
     def _sum(self, positions: tuple[Position, ...]) -> Row:
         """Of one underlying: rows of the table gathered, rows that it does not have added one by one."""
         known = self._table.rows
-        index = [2 * known[series] + (lots < 0) for series, lots in positions if series in known]
-        held = [lots for series, lots in positions if series in known]
-        total = _pack_row((np.array(held, dtype=np.int64) @ self._table.values[index])[:WIDTH]) if held else 0
+        held = [item for item in positions if item[0] in known]
+        total = 0
+        if held:
+            rows = np.array([known[series] for series, _ in held], dtype=np.intp)
+            lots = np.array([lots for _, lots in held], dtype=np.int64)
+            total = _pack_row((lots @ self._table.values.take(2 * rows + (lots < 0), 0))[:WIDTH])
+        if len(held) == len(positions):
+            return total
         return total + sum(lots * self._get_rows(series)[lots < 0] for series, lots in positions if series not in known)
 
     def _shift(self, summary: _Summary, positions: tuple[Position, ...], changes: Sequence[tuple[int, int, int]], size: int) -> _Summary:
