@@ -71,6 +71,15 @@ def test_only_four_contracts_ask_who_calls() -> None:
     assert asking == {"Token", "Inbox", "Claims", "Vault"}
 
 
+@pytest.mark.parametrize("data", ["", "00", "deadbeef", "8da5cb5b", "f2fde38b" + "00" * 32, "3659cfe6" + "00" * 32])
+def test_no_contract_answers_to_what_its_abi_does_not_have(data: str) -> None:
+    """Nothing, half a selector, an unknown one; and those of owner(), transferOwnership(address) and upgradeTo(address)."""
+    court = get_court()
+    for contract in court.contracts.values():
+        with pytest.raises(Reverted):
+            court.evm._send(court.sequencer, contract.address, bytes.fromhex(data), 0, 10**7, GAS_PRICE)
+
+
 # -- functions
 
 
