@@ -176,14 +176,8 @@ def claim(
     entries._set_entry(
         claim_id,
         entries.Entry(
-            parent=parent,
-            post_root=post_root,
-            claimant=msg.sender,
-            generation=generation,
-            seed=seed,
-            round=0,
-            is_staked=stake_from == empty(bytes32),
-            status=entries.PENDING,
+            parent=parent, post_root=post_root, claimant=msg.sender, generation=generation, seed=seed, round=0,
+            is_staked=stake_from == empty(bytes32), status=entries.PENDING,
         ),
     )
     stake_id: bytes32 = claim_id
@@ -194,16 +188,8 @@ def claim(
         purse._move(stake_from, entries._get_stake_owner(stake_from), parent, claim_id)
         stake_id = stake_from
     log Claimed(
-        claim_id=claim_id,
-        parent=parent,
-        position=position_id,
-        epoch=epoch,
-        post_root=post_root,
-        history=history,
-        nodes=nodes,
-        claimant=msg.sender,
-        stake_id=stake_id,
-        close=position.close,
+        claim_id=claim_id, parent=parent, position=position_id, epoch=epoch, post_root=post_root, history=history, nodes=nodes,
+        claimant=msg.sender, stake_id=stake_id, close=position.close,
     )
     return claim_id
 
