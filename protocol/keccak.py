@@ -1,12 +1,14 @@
 """keccak-256 and the fixed-width words that L1 hashes."""
 
 from collections.abc import Iterable
+from struct import Struct, error
 
 from sha3 import keccak_256
 
 WORD = 32
 MASK = (1 << 256) - 1
 ZERO = bytes(WORD)
+_PACK = [Struct(">" + "24xQ" * count).pack for count in range(160)]  # so many words whose values fit 64 bits
 
 
 def keccak(data: bytes) -> bytes:
@@ -22,7 +24,11 @@ def encode_word(value: int) -> bytes:
 
 def encode_words(values: Iterable[int]) -> bytes:
     """ABI encoding of a static struct of integers."""
-    return b"".join([(value & MASK).to_bytes(WORD, "big") for value in values])
+    words = tuple(values)
+    try:
+        return _PACK[len(words)](*words)
+    except (IndexError, error):  # too many of them, or one that is negative or large
+        return b"".join([(value & MASK).to_bytes(WORD, "big") for value in words])
 
 
 def encode_array(words: list[bytes] | tuple[bytes, ...]) -> bytes:
@@ -32,7 +38,8 @@ def encode_array(words: list[bytes] | tuple[bytes, ...]) -> bytes:
 
 def compute_array_hash(values: Iterable[int]) -> bytes:
     """Hash of a dynamic array of integers as L1 computes it."""
-    return keccak(encode_array([encode_word(value) for value in values]))
+    words = tuple(values)
+    return keccak(encode_words((WORD, len(words), *words)))
 
 
 def compute_list_hash(words: list[bytes] | tuple[bytes, ...]) -> bytes:

@@ -80,10 +80,12 @@ class Tree:
                 above[parent] = keccak_256(left + right).digest()
             dirty, height = parents, height + 1
         (index,) = dirty
-        node = self._levels[height][index]
-        for level in range(height, self.depth):
-            sibling = self._levels[level].get(index ^ 1, EMPTY_ROOTS[level])
+        nodes = self._levels[height]
+        node = nodes[index]
+        for empty, above in zip(EMPTY_ROOTS[height : self.depth], self._levels[height + 1 :], strict=True):
+            sibling = nodes.get(index ^ 1, empty)
             node = keccak_256(sibling + node if index & 1 else node + sibling).digest()
             index >>= 1
-            self._levels[level + 1][index] = node
+            above[index] = node
+            nodes = above
         self._dirty = set()

@@ -57,7 +57,7 @@ class Machine:
         """Runs one step; the machine must not be halted."""
         phase = Phase(self.header.phase)
         header, code = self.steps[phase](self.header, self.state, self.preimages, self.rules)
-        self.header = header._replace(state=self.state.get_root())
+        self.header = Header(self.state.get_root(), *header[1:])
         self.count += 1
         return Applied(phase, self.preimages.items, code)
 

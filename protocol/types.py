@@ -296,7 +296,10 @@ INBOX_AUTHORITY = 2  # of the message that L1 sends when no sequencer has posted
 
 def encode_header(h: Header) -> bytes:
     """16 words."""
-    return b"".join([field if isinstance(field, bytes) else field.to_bytes(WORD, "big") for field in h])
+    state, inbox, batches, batch, record, *sources, rows, authority, signatures, offset, signature, phase, scratch = h
+    place, numbers = encode_words((batches, batch)), encode_words((offset, signature, phase))
+    sender = authority.to_bytes(WORD, "big") if authority else ZERO
+    return b"".join((state, inbox, place, record, encode_words(sources), rows, sender, signatures, numbers, scratch))
 
 
 def compute_header_leaf(h: Header) -> bytes:
@@ -351,7 +354,7 @@ def compute_account_leaf(a: Account, positions: bytes, orders: bytes) -> bytes:
     """Twelve words, the hash of the positions in their place and the root of the order slots last; zero if not opened."""
     if a.owner == 0:
         return ZERO
-    head = encode_words((a.owner, a.cash, a.generation, a.nonce, a.flag))
+    head = encode_word(a.owner) + encode_words((a.cash, a.generation, a.nonce, a.flag))
     return keccak(head + positions + encode_words((a.session, a.sheet, a.shares, a.request, a.request_time)) + orders)
 
 
