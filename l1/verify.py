@@ -11,6 +11,9 @@ from enum import StrEnum
 from typing import Any
 
 from eth_account import Account
+from eth_keys.exceptions import BadSignature
+from eth_utils.exceptions import ValidationError
+from rlp.exceptions import RLPException
 
 from contracts import load_artifact
 from l1.abi import decode_reason, encode_constructor
@@ -138,9 +141,12 @@ async def _check_creation(client: Client, deployment: Deployment, name: str, arg
     return []
 
 
-def _compute_created(transaction: Transaction) -> int:
-    """The address, by the sender that signed."""
-    sender = Account.recover_transaction(transaction.raw)
+def _compute_created(transaction: Transaction) -> int | None:
+    """The address, by the sender that signed; None where nobody did, as no chain would have it."""
+    try:
+        sender = Account.recover_transaction(transaction.raw)
+    except (BadSignature, ValidationError, RLPException, ValueError, TypeError):
+        return None
     return compute_created_address(bytes.fromhex(sender[2:]), transaction.nonce)
 
 

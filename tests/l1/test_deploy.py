@@ -43,9 +43,10 @@ from l1.deploy import (
 )
 from l1.provider import Provider, RpcError
 from l1.sender import NotSent
-from l1.shapes import Log, Malformed
+from l1.shapes import Log, Malformed, encode_transaction
 from l1.verify import FaultCode, inspect, verify
 from protocol.codec.frames import Frame
+from protocol.keccak import keccak
 from protocol.params import PRESETS
 from protocol.types import VAULT_AUTHORITY, Phase
 from tests.l1.devchain import KEYS, Dev, open_sender, wait_until
@@ -182,6 +183,25 @@ async def test_right_code_left_by_other_creation_code_is_found(dev: Dev, deploym
     assert faults["Claims"] == {CREATION}
     hidden = await find_faults(dev, replace(planted, creations=deployment.creations))
     assert hidden["Claims"] == {CREATION}, "the transaction that made another one"
+
+
+@pytest.mark.parametrize("signature", [{"r": "0x0", "s": "0x0"}, {"r": "0x5", "s": "0x7"}, {"v": "0x5"}], ids=str)
+async def test_a_creation_that_nobody_signed_is_none(dev: Dev, deployment: Deployment, signature: dict[str, str]) -> None:
+    """The file names the hash of a transaction that no chain would have; the endpoint goes along with it."""
+    honest = encode_hex(deployment.creations["Vault"])
+    item = await dev.rpc("eth_getTransactionByHash", honest) | signature
+    forged = keccak(encode_transaction(item))
+
+    class Liar(Provider):
+        async def request(self, method: str, params: Any = (), **options: Any) -> Any:
+            if params and params[0] == encode_hex(forged):
+                answer = await super().request(method, [honest], **options)
+                return item if method == "eth_getTransactionByHash" else answer | {"transactionHash": params[0], "logs": []}
+            return await super().request(method, params, **options)
+
+    async with Liar(dev.url) as liar:
+        findings = await inspect(Client(liar), replace(deployment, creations={**deployment.creations, "Vault": forged}))
+    assert {finding.name: [fault.code for fault in finding.faults] for finding in findings if finding.faults} == {"Vault": [CREATION]}
 
 
 async def test_an_endpoint_that_shows_other_code_is_found(dev: Dev, deployment: Deployment) -> None:
