@@ -65,6 +65,7 @@ class Point:
     state: Any
     blocks: int
     receipts: int
+    funded: frozenset[int]
 
 
 Watcher = Callable[[int, str, str, tuple[Any, ...]], None]  # of the mempool: sender, contract, function, arguments
@@ -162,11 +163,12 @@ class Court:
 
     def get_point(self) -> Point:
         """Where the chain is now."""
-        return Point(self.evm.take_snapshot(), len(self.blocks), len(self.receipts))
+        return Point(self.evm.take_snapshot(), len(self.blocks), len(self.receipts), frozenset(self._funded))
 
     def reorganise(self, point: Point) -> None:
         """All that came after `point` has not happened. Time stays what it is."""
         self.evm.restore(point.state)
+        self._funded = set(point.funded)
         self._number -= len(self.blocks) - point.blocks
         del self.blocks[point.blocks :], self.receipts[point.receipts :]
 

@@ -1,6 +1,6 @@
-"""A trial's stage: a court with an epoch posted, one honest challenger, and liars who play their claims; time jumps to where something is due.
+"""A trial's stage: a court with an epoch posted, one honest challenger, liars who play their claims; time jumps to where something is due.
 
-The challenger is whatever keeps to `Challenger`: by default the daemon's own machine (`sim.arena.Party`), or one that somebody wants to test.
+The challenger is whatever keeps to `Challenger`: by default the daemon's own machine (`sim.arena.Party`), or one that somebody tests.
 """
 
 import random
@@ -14,12 +14,12 @@ from protocol.duel import A, B, Duel, get_expiry, is_out, is_owing, is_proof_due
 from protocol.history import History
 from protocol.keccak import ZERO
 from protocol.params import Params
-from protocol.tournament import count_rounds, get_start
+from protocol.tournament import count_rounds, find_rising, get_start
 from protocol.trace import Machine
 from protocol.types import compute_record_hash
 from sim.arena import GENESIS_ROOT, VILLAIN, Garbage, Party, World
 from sim.court import Commitment, Point
-from sim.evm import Result, Reverted
+from sim.evm import TX_GAS_LIMIT, Result, Reverted
 from sim.villains.forgery import Forgery
 
 HONEST = 0xA11CE
@@ -74,7 +74,7 @@ def act_until(round_: int) -> Pace:
 class Liar:
     """Stands up for one wrong claim as its pace says, and takes every timeout; it proves nothing unless told to.
 
-    It plays against right claims, and against `victims`.
+    It plays against right claims, and against `victims`; whoever has victims also moves up when it is alone.
     """
 
     who: int
@@ -91,8 +91,10 @@ class Liar:
         if claim.status != Status.PENDING or board.now >= board.get_start(claim) + stage.params.tournament_round_s:
             return
         foes = stage.list_right(board).keys() | self.victims
-        group = board.positions[claim.position].bracket.get_group(board.get_place(claim))
-        for rival in group:
+        place, bracket = board.get_place(claim), board.positions[claim.position].bracket
+        if self.victims and find_rising(bracket, place, board.now, stage.params) == self.claim_id:
+            stage.court.transact(self.who, "Claims", "promote", self.claim_id)
+        for rival in bracket.get_group(place):
             if rival in foes and rival != self.claim_id:
                 self._play(stage, rival)
 
@@ -180,6 +182,12 @@ class Stage:
         self.players.append(player)
         return player
 
+    def restart(self) -> None:
+        """Everybody honest comes back with nothing but a key."""
+        players, self.players = self.players, []
+        for player in players:
+            self.hire(player.me or HONEST)
+
     # -- what there is
 
     def look(self) -> Board:
@@ -201,14 +209,14 @@ class Stage:
         self.commitments |= found
         return found
 
-    def get_right(self) -> bytes:
-        """The newest right claim of the first epoch. IndexError if there is none."""
+    def get_right(self, epoch: int = 0) -> bytes:
+        """The newest right claim of an epoch, by its index. IndexError if there is none."""
         right = self.list_right(self.look())
-        return [claim_id for claim_id, truth in right.items() if truth is self.truth][-1]
+        return [claim_id for claim_id, truth in right.items() if truth is self.epochs[epoch].truth][-1]
 
-    def has_right(self) -> bool:
-        """The truth of the first epoch is claimed."""
-        return any(truth is self.truth for truth in self.list_right(self.look()).values())
+    def has_right(self, epoch: int = 0) -> bool:
+        """The truth of an epoch is claimed."""
+        return any(truth is self.epochs[epoch].truth for truth in self.list_right(self.look()).values())
 
     def list_wrong(self, board: Board) -> list[Claim]:
         """In order of entry."""
@@ -254,10 +262,9 @@ class Stage:
         else:
             self.broken.append(f"L1 allowed what it should refuse with {reason!r}")
 
-    def try_call(self, function: str, *arguments: Any, who: int = VILLAIN, value: int = 0, gas: int | None = None) -> Callable[[], Result]:
+    def try_call(self, function: str, *arguments: Any, who: int = VILLAIN, value: int = 0, gas: int = TX_GAS_LIMIT) -> Callable[[], Result]:
         """A call of `Claims` for `refuse`."""
-        options = {} if gas is None else {"gas": gas}
-        return lambda: self.court.transact(who, "Claims", function, *arguments, value=value, **options)
+        return lambda: self.court.transact(who, "Claims", function, *arguments, value=value, gas=gas)
 
     def add_epoch(self, batches: Sequence[Batch] = ()) -> Epoch:
         """One more, over when this returns; by default one in which little happens."""
@@ -271,10 +278,14 @@ class Stage:
 
     def announce(self, batches: Sequence[Batch]) -> Epoch:
         """Posted now, in an epoch that is not over."""
-        self.world.batches |= {compute_record_hash(batch.record): batch for batch in batches}
+        self.learn(batches)
         for batch in batches:
             self.court.post(batch)
         return self.follow(self.court.now // self.params.epoch_s, batches)
+
+    def learn(self, batches: Sequence[Batch]) -> None:
+        """The data of batches that are on L1: whoever asks gets them."""
+        self.world.batches |= {compute_record_hash(batch.record): batch for batch in batches}
 
     def follow(self, number: int, batches: Sequence[Batch]) -> Epoch:
         """What is right about an epoch that is on L1."""
@@ -293,8 +304,10 @@ class Stage:
     # -- time
 
     def step(self) -> bool:
-        """Everybody's actions at one moment; whether there were any. Whoever is honest answers before liars move again: a race for one block
-        is a villain of its own."""
+        """Everybody's actions at one moment; whether there were any.
+
+        Whoever is honest answers before liars move again: a race for one block is a villain of its own.
+        """
         before = self._count_actions()
         for player in self.players:
             player.catch_up()

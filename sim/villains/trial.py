@@ -15,8 +15,9 @@ from sim.villains.stage import Hire, Stage
 
 @dataclass(frozen=True)
 class Verdict:
-    """`caught`: the truth is final, the villain ended as it must, and all else holds that `sim.villains.checks` asks for; `faults` says what
-    does not.
+    """`caught`: the truth is final, the villain ended as it must, and all else holds that `sim.villains.checks` asks for.
+
+    `faults` says what does not hold.
 
     `by` names the step that a lie is about, or how the villain's claims ended; `operation` the kind of the row that the step belongs to (or
     the step, where it belongs to none). `txs` and `gas` are those of the dispute, from claims to finality.

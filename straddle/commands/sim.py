@@ -41,38 +41,42 @@ def replay(file: Path, start: str, end: str, speed: int, lie: str | None, seed: 
     return trio.run(run_replay, Replay(file, start, end, speed, lie, seed, rate, trades, out))
 
 
-@command.command("lies", short_help="List the lies that a villain can tell.")
+@command.command("lies", short_help="List the villains.")
 def lies() -> None:
-    """List the lies that a villain can tell: name, what it is about, what it says, and the step that refutes it."""
+    """List the villains: name, what it is about, what it says or does, and what beats it."""
     from rich.console import Console
     from rich.table import Table
 
-    from sim.villains.catalogue import CATALOGUE
+    from sim.villains.catalogue import CATALOGUE, get_answer
 
-    table = Table("lie", "of", "what it says", "refuted by", box=None, header_style="bold")
-    for group, lies_of in CATALOGUE.items():
-        for lie in lies_of.values():
-            table.add_row(lie.name, group, lie.story, lie.phase.name.lower())
+    table = Table("villain", "of", "what it says or does", "beaten by", box=None, header_style="bold")
+    for group, villains_of in CATALOGUE.items():
+        for villain in villains_of.values():
+            table.add_row(villain.name, group, villain.story, get_answer(villain))
     Console().print(table)
 
 
 @command.command("villains", short_help="Try every villain against an honest challenger.")
-@click.option("--only", type=click.Choice(["path", "exchange"]), help="Lies about the whole path, or about the exchange's rules.")
+@click.option(
+    "--only",
+    type=click.Choice(["path", "exchange", "dispute"]),
+    help="Lies about the whole path or the exchange, or ways to play a dispute.",
+)
 @click.option("--name", metavar="NAME", help="One of them; `straddle sim lies` lists them.")
 @click.option("--out", default=".out", show_default=True, type=click.Path(path_type=Path), help="Folder of villains.json.")
 def villains(only: str | None, name: str | None, out: Path) -> int:
     """Try every villain against an honest challenger.
 
-    Each posts an epoch, claims its lie about it first, and defends it as well as a liar can. The challenger's own machine plays against the
-    real contracts on an EVM in this process. A lie is caught if a proven step decides against it and the truth becomes final; one that is
-    not makes the exit code 1.
+    Liars post an epoch, claim their lie about it first, and defend it as well as a liar can; those of the dispute play it in every other
+    way. The challenger's own machine plays against the real contracts on an EVM in this process. A villain is caught if the truth becomes
+    final, it ends as it must, no honest stake is lost and nobody but the honest gains; one that is not makes the exit code 1.
     """
     from sim.villains.catalogue import run_villains
 
     try:
         return run_villains(only, name, out)
     except KeyError:
-        raise click.BadParameter(f"no lie {name!r}: `straddle sim lies` lists them", param_hint="--name") from None
+        raise click.BadParameter(f"no villain {name!r}: `straddle sim lies` lists them", param_hint="--name") from None
 
 
 @command.command("crash", short_help="Run the rules through a recorded crash.")

@@ -1,5 +1,7 @@
 """Who enters when, how often and on what; and who does not come back."""
 
+from functools import partial
+
 from protocol.keccak import ZERO
 from sim.arena import VILLAIN
 from sim.villains.checks import Fate
@@ -78,7 +80,7 @@ def double_claimer(stage: Stage) -> None:
     forged = stage.forge(stage.pick_step())
     stage.enter(forged)
     for who in (VILLAIN, OTHER):
-        stage.refuse("claimed already", lambda who=who: stage.enter(forged, who=who))  # type: ignore[misc]
+        stage.refuse("claimed already", partial(stage.enter, forged, who=who))
 
 
 @villain(

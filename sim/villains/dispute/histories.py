@@ -1,14 +1,14 @@
 """Commitments that are wrong, or right by a wrong way; each played as well as it can be."""
 
+from protocol.history import History
+from protocol.state import State
+from protocol.trace import Machine
+from protocol.types import Account
 from sim.arena import VILLAIN, Garbage
 from sim.villains.checks import Fate
 from sim.villains.dispute.making import villain
 from sim.villains.forgery import Forgery
 from sim.villains.stage import Stage
-from protocol.history import History
-from protocol.state import State
-from protocol.trace import Machine
-from protocol.types import Account
 
 LOOT = 10**12  # a million USD
 

@@ -1,5 +1,7 @@
 """Stakes that are taken along, taken out or risked on both sides; wages that others worked for; and gas that costs more than wages."""
 
+from functools import partial
+
 from sim.arena import VILLAIN
 from sim.villains.checks import Fate
 from sim.villains.dispute.making import villain
@@ -22,9 +24,8 @@ def freeloader(stage: Stage) -> None:
     first = _claim_truth(stage, FREELOADER)
     epoch = stage.add_epoch()
     stage.enter(stage.forge(stage.pick_step(1), epoch=1), parent=first, epoch=epoch.number)
-    stage.run(until=lambda: len(stage.list_right(stage.look())) > 1)
-    (second,) = stage.list_right(stage.look()).keys() - {first}
-    stage.court.transact(FREELOADER, "Claims", "advance_stake", first, second)
+    stage.run(until=lambda: stage.has_right(1))
+    stage.court.transact(FREELOADER, "Claims", "advance_stake", first, stage.get_right(1))
 
 
 @villain("OP TestOutputAlphabetGame_FreeloaderEarnsNothing", "L1: the truth is claimed once, whoever was first", Fate.STEP, Fate.L1)
@@ -35,14 +36,20 @@ def second_truth(stage: Stage) -> None:
     stage.refuse("claimed already", lambda: _claim_truth(stage, FREELOADER))
 
 
-@villain("C4 2024-07 #90 (self-challenge to save a bond); PRT-008", "what is left of the dead stake is burned: it loses nearly all of one", Fate.STEP)
+@villain(
+    "C4 2024-07 #90 (self-challenge to save a bond); PRT-008",
+    "what is left of the dead stake is burned: it loses nearly all of one",
+    Fate.STEP,
+)
 def self_challenger(stage: Stage) -> None:
     """Claims the truth and a lie with one key, to get the lie's stake back as the wages of its own truth."""
     _claim_truth(stage, VILLAIN)
     stage.enter(stage.forge(stage.pick_step()))
 
 
-@villain("attack 5 (an accomplice drains the stake first)", "wages are metered gas at a capped price: the pot pays what was spent", Fate.STEP)
+@villain(
+    "attack 5 (an accomplice drains the stake first)", "wages are metered gas at a capped price: the pot pays what was spent", Fate.STEP
+)
 def accomplice(stage: Stage) -> None:
     """Its accomplice claims the truth and does all the work against it, so that nothing of the stake is left for the honest."""
     right = _claim_truth(stage, FREELOADER)
@@ -55,7 +62,12 @@ def accomplice(stage: Stage) -> None:
     stage.court.transact(FREELOADER, "Claims", "finalize", right)
 
 
-@villain("Dave README (griefing of the honest commitment), OP rule: no honest claim is countered", "its child is one more position, decided beside the first", Fate.STEP, claims=True)
+@villain(
+    "Dave README (griefing of the honest commitment), OP rule: no honest claim is countered",
+    "its child is one more position, decided beside the first",
+    Fate.STEP,
+    claims=True,
+)
 def griefer(stage: Stage) -> None:
     """Enters wrongly below the honest claim while that is still being disputed, to drag its stake into every epoch's duel."""
     stage.enter(stage.forge(stage.pick_step()), act_late)
@@ -64,21 +76,18 @@ def griefer(stage: Stage) -> None:
     for index in (1, 2):
         epoch = stage.add_epoch()
         stage.enter(stage.forge(stage.pick_step(index), epoch=index), act_late, parent=parent, epoch=epoch.number)
-        (parent,) = _wait_for_child(stage, parent)
+        stage.run(until=partial(stage.has_right, index))
+        parent = stage.get_right(index)
 
 
-def _wait_for_child(stage: Stage, parent: bytes) -> list[bytes]:
-    """The right claim below that one, as soon as it is there."""
-
-    def find() -> list[bytes]:
-        board = stage.look()
-        return [claim_id for claim_id in stage.list_right(board) if board.claims[claim_id].parent == parent]
-
-    stage.run(until=lambda: bool(find()))
-    return find()
-
-
-@villain("attack 2; PRT-007, PRT-008 (bonds recovered twice)", "a stake only goes down its own branch, and dies with the first claim it was on", Fate.STEP, Fate.BRANCH, Fate.L1, claims=True)
+@villain(
+    "attack 2; PRT-007, PRT-008 (bonds recovered twice)",
+    "a stake only goes down its own branch, and dies with the first claim it was on",
+    Fate.STEP,
+    Fate.BRANCH,
+    Fate.L1,
+    claims=True,
+)
 def stake_recycler(stage: Stage) -> None:
     """Moves its stake off the dying claim: down to a child, onto the right claim, back up, and out."""
     liar = stage.enter(stage.forge(stage.pick_step()), act_late)
@@ -108,22 +117,29 @@ def looter(stage: Stage) -> None:
     stage.refuse("no work to pay", stage.try_call("withdraw_work", right))
 
 
-@villain("OP docs (a fixed base fee is assumed), Dave #286 (refunds starved)", "nothing but the price: every move still lands, and wages end at 50 gwei", Fate.STEP)
+@villain(
+    "OP docs (a fixed base fee is assumed), Dave #286 (refunds starved)",
+    "the challenger plays on whatever gas costs; a stake is sized for 50 gwei",
+    Fate.STEP,
+)
 def fee_spike(stage: Stage) -> None:
-    """Lies while L1's base fee is 300 gwei, six times what wages are paid for, so that refuting it costs more than it brings."""
-    stage.is_dear = True
+    """Lies while L1's gas costs 300 gwei, six times what wages are ever paid for, so that refuting it costs more than it brings."""
+    stage.is_dear = True  # the machine of this chain reads a base fee of 0 and pays 2 gwei; the cap itself is tested on another
     stage.court.evm.basefee_wei = 300 * GWEI
     stage.court.gas_price = 301 * GWEI
     stage.court.advance(1)
     stage.enter(stage.forge(stage.pick_step()))
 
 
-@villain("attack 5 (a sister kills the liars first)", "a pot counts every dead stake of its position, whoever killed them", Fate.RIVAL, Fate.STEP)
+@villain(
+    "attack 5 (a sister kills the liars first)", "a pot counts every dead stake of its position, whoever killed them", Fate.RIVAL, Fate.STEP
+)
 def fratricide(stage: Stage) -> None:
     """A Sybil kills its sister just before the honest proof, so that the honest party finds less to be paid from."""
     first, second = (stage.enter(stage.forge(at), who=VILLAIN + at) for at in (1, stage.truth.steps))
     first.victims, first.proves, second.victims = {second.claim_id}, True, {first.claim_id}
     stage.run(until=stage.has_right)
+    stage.may_fail = True  # what it had sent meanwhile
     stage.censors = lambda: stage.court.call("Claims", "is_alive", first.claim_id)
     stage.run(until=lambda: not stage.censors())
 

@@ -170,7 +170,7 @@ def _refuse_differences(stage: Stage, right: bytes, liar: Liar) -> None:
     first = find_difference(ours, theirs)
     pairs: list[Callable[[], object]] = []
     if first.place + 1 < len(ours):
-        later = find_difference(ours[: first.place] + [theirs[first.place]] + ours[first.place + 1 :], theirs)
+        later = find_difference([*ours[: first.place], theirs[first.place], *ours[first.place + 1 :]], theirs)
         pairs.append(stage.try_call("descend", right, liar.claim_id, tuple(later), []))
     nothing = first._replace(node_other=first.node_mine)
     pairs.append(stage.try_call("descend", right, liar.claim_id, tuple(nothing), []))

@@ -1,0 +1,140 @@
+"""L1 that takes blocks back, and endpoints that show nothing, something else, or a chain that never was."""
+
+from l1.batches import decode_frames
+from l1.contracts import encode_post
+from l1.shapes import Malformed
+from protocol.codec.frames import Batch, Frame
+from protocol.types import Record
+from sim.villains.checks import Fate
+from sim.villains.dispute.making import villain
+from sim.villains.stage import HONEST, Stage, act_late
+
+DEEP = 6  # blocks of a chain that never was
+
+
+def _undo_after(stage: Stage, function: str) -> None:
+    """The honest party's first transaction of that kind is in a block that does not stay."""
+    stage.may_fail = True
+    point = stage.court.get_point()
+    while not any(r.sender == HONEST and r.function == function for r in stage.court.receipts):
+        point = stage.court.get_point()
+        for player in stage.players:
+            player.catch_up()
+            if not player.land():
+                for liar in stage.liars:
+                    liar.act(stage)
+    stage.reorganise(point)
+    stage.court.advance(1)
+
+
+@villain(
+    "Sherlock OP #201 (bond loss on a reorganisation), attack 8",
+    "the claim names its parent, epoch and history: sent again, it is the same claim",
+    Fate.STEP,
+)
+def reorganised_claim(stage: Stage) -> None:
+    """A reorganisation takes the honest claim away."""
+    stage.enter(stage.forge(stage.pick_step()))
+    _undo_after(stage, "Claims.claim")
+
+
+@villain(
+    "C4 BoLD #40 (win by a reorganisation), attack 8",
+    "a move names the nodes that it answers: on another state it reverts, and is made anew",
+    Fate.STEP,
+)
+def reorganised_move(stage: Stage) -> None:
+    """A reorganisation takes an honest move away, and the liar's answer comes to another state."""
+    stage.enter(stage.forge(stage.pick_step()))
+    _undo_after(stage, "Claims.descend")
+
+
+@villain(
+    "Dave harness restart_after_a_mined_advance_wins_the_dispute",
+    "the board is rebuilt from the blocks that stay: the proof is due again",
+    Fate.STEP,
+)
+def reorganised_proof(stage: Stage) -> None:
+    """A reorganisation takes the proof away after it has killed the lie."""
+    stage.enter(stage.forge(stage.pick_step()))
+    _undo_after(stage, "Claims.prove")
+
+
+@villain(
+    "OP challenger FAQ (no data, no dispute)",
+    "unavailable is a verdict on the endpoint: nothing is sent until the data is there",
+    Fate.STEP,
+)
+def silent_endpoint(stage: Stage) -> None:
+    """Has no data of the epoch, while a wrong claim of it stands."""
+    batches, stage.world.batches = stage.world.batches, {}
+    _wait_without_data(stage)
+    stage.world.batches = batches
+    for player in stage.players:
+        player.retry()
+
+
+def _wait_without_data(stage: Stage) -> None:
+    """Whoever has just come and has no data says nothing on L1."""
+    stage.restart()
+    stage.enter(stage.forge(stage.pick_step()), act_late)
+    for _ in range(DEEP):
+        stage.step()
+        stage.court.advance(1)
+    if any(receipt.sender == HONEST for receipt in stage.court.receipts):
+        stage.broken.append("an honest party disputed what it could not have read")
+
+
+@villain(
+    "Dave known gap (provider misbehaviour), nitro CustomDA EvilDataGoodCert",
+    "every frame is hashed: what is not the record's is no data",
+    Fate.STEP,
+)
+def lying_endpoint(stage: Stage) -> None:
+    """Serves other frames than those that are on L1: altered, left out, twice, in another order."""
+    batches, stage.world.batches = stage.world.batches, {}
+    for batch in batches.values():
+        for tampered in _tamper(batch):
+            if _is_believed(batch.record, tampered):
+                stage.broken.append("frames that are not on L1 were believed")
+    _wait_without_data(stage)
+    stage.world.batches = batches
+    for player in stage.players:
+        player.retry()
+
+
+def _tamper(batch: Batch) -> list[tuple[Frame, ...]]:
+    first, *others = batch.frames
+    altered = first._replace(data=bytes([first.data[0] ^ 1]) + first.data[1:])
+    return [(altered, *others), tuple(others), (first, *others, first), (first._replace(time=first.time + 1), *others)]
+
+
+def _is_believed(record: Record, frames: tuple[Frame, ...]) -> bool:
+    """By whoever reads them back as a node does."""
+    try:
+        decode_frames(encode_post(record.number, record.first, record.last, record.message_count, frames), record)
+    except Malformed:
+        return False
+    return True
+
+
+@villain("Dave known gap (provider misbehaviour), ToB-28", "what was sent for a state is not sent again for the same one", Fate.STEP)
+def phantom_reorganisation(stage: Stage) -> None:
+    """An endpoint takes back blocks that stay, again and again, and shows them anew."""
+    stage.enter(stage.forge(stage.pick_step()), act_late)
+    for _ in range(3 * DEEP):
+        stage.step()
+        for player in stage.players:
+            player.catch_up()
+            player.undo(DEEP)
+        stage.court.advance(1)
+
+
+ENDPOINTS = (
+    reorganised_claim,
+    reorganised_move,
+    reorganised_proof,
+    silent_endpoint,
+    lying_endpoint,
+    phantom_reorganisation,
+)

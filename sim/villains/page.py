@@ -1,0 +1,35 @@
+"""Writes docs/villains.md from the catalogue: `python -m sim.villains.page`."""
+
+from pathlib import Path
+
+from sim.villains.catalogue import CATALOGUE, get_answer, get_source
+
+PAGE = Path(__file__).parents[2] / "docs" / "villains.md"
+HEAD = """# Villains
+
+Written by `python -m sim.villains.page`; a test holds it to the catalogue. `straddle sim villains` tries them all (`--only path`,
+`exchange` or `dispute`; `--name` one of them), each before the real contracts on an EVM in the process, against the challenger's own machine. After
+each trial one list of checks must hold (`sim/villains/checks.py`): the truth is final, the villain's claims ended as they must, no honest
+stake is lost and no stake of a liar comes back, nobody honest moved for what is wrong, twice or in vain, villains gain nothing, and where
+there is a pot the honest claimant has laid out nothing in the end.
+"""
+INTROS = {
+    "path": "Lies about the whole path: any sequencer can be made to tell these. Each is the honest machine with one step replaced.",
+    "exchange": "Lies about the exchange's rules, each with the epoch in which it matters.",
+    "dispute": "Ways to play a dispute, from tests and audits of BoLD, OP and Dave (names as there), and from the list of attacks on ours.",
+}
+COLUMNS = "| villain | what it tries | where it comes from | what beats it |\n|---|---|---|---|\n"
+
+
+def render() -> str:
+    """The whole page."""
+    parts = [HEAD]
+    for group, villains in CATALOGUE.items():
+        parts.append(f"\n## {group.capitalize()}: {len(villains)}\n\n{INTROS[group]}\n\n{COLUMNS}")
+        for villain in villains.values():
+            parts.append(f"| `{villain.name}` | {' '.join(villain.story.split())} | {get_source(villain)} | {get_answer(villain)} |\n")
+    return "".join(parts)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(render())
