@@ -19,6 +19,7 @@ from rich.table import Table
 
 from bench import kernels
 from bench.stream import Stream, make_stream, open_machine
+from bench.tracing import measure_tracing
 from bench.verify import measure_verification
 from node.runtime import settle_collector
 from protocol.codes import Code
@@ -173,6 +174,7 @@ def run(trades: int) -> dict[str, Any]:
         "scan_10000x20_ms": scan_ms,
         "scan_10000x20_r": scan_ms / 1e3 / r,
         "margin_64_positions_us": margin_ms * 1e3,
+        **measure_tracing(stream),
         **measure_verification(),
         **count_bytes(stream),
     }
