@@ -128,12 +128,15 @@ def trace_on_cores(machine: Machine, cores: int, pause: Callable[[], None], spac
     Where a child dies, or the leap is not where the steps lead, all of it is traced by this process alone.
     """
     start, snapshots, crew = machine.copy(), Snapshots(machine), _Crew(cores, pause)
+
+    def look(is_seam: bool) -> None:
+        pause()
+        if is_seam:
+            snapshots.keep(machine)
+            crew.start(machine, spacing)
+
     try:
-        for is_seam in leap_ahead(machine, spacing):
-            pause()
-            if is_seam:
-                snapshots.keep(machine)
-                crew.start(machine, spacing)
+        leap_ahead(machine, spacing, look)
         return join_segments(machine, snapshots, crew.seams, crew.finish())
     except (ChildDied, Mismatch) as error:
         sys.stderr.write(f"traced on one core: {error}\n")

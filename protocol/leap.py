@@ -21,7 +21,7 @@ from protocol.rules import Rules
 from protocol.signing import get_signature, get_signer
 from protocol.state import State
 from protocol.steps import STEPS, commit, margin, order, terms
-from protocol.types import Header, Phase, Record
+from protocol.types import Header, Mode, Phase, Record
 
 
 class Outcome(NamedTuple):
@@ -31,9 +31,16 @@ class Outcome(NamedTuple):
     code: Code
 
 
+def is_divisible(h: Header, pre: Preimages) -> bool:
+    """Whether the next step is one of a scan whose steps a leap takes one by one."""
+    return h.phase == Phase.SCAN and pre.sweep.mode != Mode.FLAG
+
+
 class Leap:
     """Applies rows, frames and batches to `state`, which it owns. `count` is how many steps that takes a machine.
 
+    `on_scan` is called before each step of a scan that is taken as a step, all but those for a mark's flags, with a header that has only
+    what the rows have changed; `preimages` and `offset` (of the next row) are what a machine has there.
     `get_signer` may answer from signatures verified before; it must give what `signing.get_signer` gives.
     """
 
@@ -41,9 +48,11 @@ class Leap:
         self.state = state
         self.rules = replace(rules, kernel=FastKernel(get_signer))
         self.count = 0
+        self.offset = 0
+        self.on_scan: Callable[[Header], None] | None = None
         self._view = ScanView(state)
         self._watch = Watch(self._view)
-        self._pre = Preimages(())
+        self.preimages = Preimages(())
         self._header = Header(ZERO, ZERO, 0)
         self._signature = 0  # how many the open source's rows have taken
 
@@ -59,13 +68,13 @@ class Leap:
 
     def _open(self, time: int, authority: int, signatures: bytes) -> None:
         self.state.put_globals(advance_clock(self.state.globals, time, self.rules.params))
-        self._pre.signatures = signatures
+        self.preimages.signatures = signatures
         self._header = Header(ZERO, ZERO, 0, authority=authority, phase=Phase.FETCH)
         self._signature = 0
 
     def bring_signatures(self, signatures: bytes) -> None:
         """The row that is about to be applied has these, exactly as many as it takes; those of the rows before it are used up."""
-        self._pre.signatures = signatures
+        self.preimages.signatures = signatures
         self._signature = 0
 
     # -- rows
@@ -91,18 +100,20 @@ class Leap:
 
     def _apply_steps(self, items: tuple[int, ...], phase: Phase) -> Code:
         """Any row, by its steps one after the other."""
-        self._pre.items = items
+        self.preimages.items = items
         h, code = self._step(self._header._replace(phase=phase, signature=self._signature))
         if phase == Phase.MARK and h.phase == Phase.SCAN:
             h = self._scan_users(h)
         while h.phase != Phase.FETCH:
+            if self.on_scan is not None and is_divisible(h, self.preimages):
+                self.on_scan(h)
             h, code = self._step(h)
         self._signature = h.signature
         return code
 
     def _step(self, h: Header) -> tuple[Header, Code]:
         self.count += 1
-        return STEPS[Phase(h.phase)](h, self._view, self._pre, self.rules)
+        return STEPS[Phase(h.phase)](h, self._view, self.preimages, self.rules)
 
     def _scan_users(self, h: Header) -> Header:
         """The users' part of a mark's scan. In index order, since one who is taken over leaves less to pay for the next."""
@@ -111,7 +122,7 @@ class Leap:
         self._view.put_globals(self._view.get_globals().spend(skipped))
         self.count += skipped
         for index in users:
-            self._pre.sweep = self._pre.sweep._replace(cursor=index)
+            self.preimages.sweep = self.preimages.sweep._replace(cursor=index)
             h, _ = self._step(h)
             if h.phase == Phase.TAKEOVER:
                 h, _ = self._step(h)
@@ -120,7 +131,7 @@ class Leap:
     def _apply_order(self, items: tuple[int, ...]) -> Code:
         """ORDER without a header."""
         self.count += 1
-        signature = get_signature(self._pre.signatures, self._signature)
+        signature = get_signature(self.preimages.signatures, self._signature)
         self._signature += 1
         return order.apply(self._view, items, signature, self.rules)
 
@@ -149,9 +160,9 @@ class Leap:
     def apply_rows(self, rows: bytes) -> list[Outcome]:
         """All rows of the open source, as FETCH takes them; its last one leaves the source."""
         outcomes = []
-        offset = 0
-        while offset < len(rows) and self.is_admitted:
-            items, offset = decode_row(rows, offset)
+        self.preimages.rows, self.offset = rows, 0
+        while self.offset < len(rows) and self.is_admitted:
+            items, self.offset = decode_row(rows, self.offset)
             if items is None:
                 break
             outcomes.append(Outcome(items, self.apply_row(items)))

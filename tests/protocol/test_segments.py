@@ -1,5 +1,6 @@
 """A run that is traced in segments has the commitment, the nodes and the proofs of one that is traced from its start to its end."""
 
+from collections import Counter
 from dataclasses import replace
 from random import Random
 
@@ -14,6 +15,7 @@ from protocol.params import MINIMAL
 from protocol.segments import Mismatch, Seam, Segment, get_seam, join_segments, leap_ahead, trace_segment
 from protocol.state import State
 from protocol.trace import Machine
+from protocol.types import Mode, Phase
 from sim.baits import make_epoch
 from sim.villains.lies import LIES, Bait
 from tests.protocol.world import ACTIONS, World
@@ -58,11 +60,14 @@ def live(seed: int) -> tuple[World, list[Batch]]:
 def trace_apart(machine: Machine, spacing: int) -> tuple[list[Seam], list[Segment], History]:
     """As several processes would, in one."""
     snapshots, seams, segments = Snapshots(machine), [], []
-    for is_seam in leap_ahead(machine, spacing):
+
+    def look(is_seam: bool) -> None:
         if is_seam:
             snapshots.keep(machine)
             seams.append(get_seam(machine))
             segments.append(trace_segment(machine.copy(), spacing))
+
+    leap_ahead(machine, spacing, look)
     return seams, segments, join_segments(machine, snapshots, seams, segments)
 
 
@@ -102,6 +107,28 @@ def test_segments__seam_at_every_source__same_history(bait: Bait, monkeypatch: p
     assert len(seams) == sum(1 + len(batch.messages) + len(batch.frames) for batch in batches)
     assert sum(len(segment.roots) for segment in segments) == whole.steps + 1
     assert_same(history, whole, Random(0))
+
+
+def test_segments__seam_at_every_step_of_a_scan__same_history(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settlements and the shutdown's; what a leap does not take step by step is never divided."""
+    rng = Random(5)
+    world = World(CASH, params=PARAMS)
+    world.mark_both()
+    for act in (World.trade, World.trade, World.trade, World.enter, World.settle, World.settle, World.trade):
+        act(world, rng)
+    world.shut_down(rng)
+    whole = History(Machine(world.genesis.copy(), world.batches, world.rules))
+    monkeypatch.setattr(protocol.history, "CHUNK_HEIGHT", 0)
+    seams, _, history = trace_apart(Machine(world.genesis.copy(), world.batches, world.rules), 1)
+    modes = Counter[Mode]()
+    for seam in seams:
+        machine = history.get_machine(seam.step)
+        assert machine.get_leaf() == seam.leaf == whole.get_leaf(seam.step)
+        if machine.header.phase == Phase.SCAN:
+            modes[Mode(machine.preimages.sweep.mode)] += 1
+    assert set(modes) >= {Mode.SETTLE_TALLY, Mode.SETTLE_PAY, Mode.SHUTDOWN_TALLY, Mode.SHUTDOWN_PAY}
+    assert Mode.FLAG not in modes
+    assert_same(history, whole, rng)
 
 
 def test_segments__steps_that_are_not_the_leaps__do_not_join(monkeypatch: pytest.MonkeyPatch) -> None:
