@@ -46,7 +46,7 @@ def front_runner_of_the_proof(stage: Stage) -> None:
 
 @villain(
     "attack 5, PRT-008 (the right root registered first)",
-    "whoever claims the truth risks the stake for it, and has earned the quarter",
+    "it is paid for having claimed, and nothing for the moves of others",
     Fate.STEP,
 )
 def front_runner_of_the_claim(stage: Stage) -> None:
