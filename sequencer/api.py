@@ -293,8 +293,9 @@ class Api:
                 market = self.desk.machine.state.markets[news.underlying]
                 mark = {"currency": UNDERLYINGS[news.underlying], "timestamp": news.time, "index_price": market.index_price}
                 return [("marks", mark | {"halted_until": market.halted_until}), *self._render_tickers(news.underlying)]
-            case ListingSettled(underlying, expiry):
-                return [("settlements", {"currency": UNDERLYINGS[underlying], "expiration_timestamp": expiry})]
+            case ListingSettled(underlying, expiry, price):
+                settled = {"currency": UNDERLYINGS[underlying], "expiration_timestamp": expiry, "delivery_price": price}
+                return [("settlements", settled)]
             case AuctionTaken(account, target, units):
                 return [("auctions", {"account": account, "target": target, "amount": units})]
             case BatchClosed():

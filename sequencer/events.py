@@ -324,10 +324,11 @@ class MarkApplied:
 
 @dataclass(frozen=True, slots=True)
 class ListingSettled:
-    """All positions of one expiry have become cash."""
+    """All positions of one expiry have become cash, at this price of the underlying (1e-6 USD a unit)."""
 
     underlying: int
     expiry: int
+    price: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,13 @@ from protocol.codec.frames import Batch, compute_frame_digest, compute_record
 from protocol.codec.rows import MAX_ITEM_BYTES, MAX_ITEMS
 from protocol.codes import Code
 from protocol.keccak import ZERO, compute_list_hash, keccak
+from protocol.margin import get_slice
 from protocol.operations import Kind, build_settle, build_shutdown, get_layout
 from protocol.rules import Rules
 from protocol.signing import get_signer
 from protocol.state import State
-from protocol.types import Phase, Record, compute_record_hash
+from protocol.steps.settle import round_price
+from protocol.types import UNDERLYINGS, Phase, Record, Slice, compute_record_hash
 from sequencer.book import Book
 from sequencer.engine import Closed, Engine, Limits, Row
 from sequencer.events import (
@@ -54,6 +56,7 @@ from sequencer.reasons import refuse
 
 # Events that are not kept if they changed nothing: a stranger must not fill the disk with refused orders.
 PASSING = (OrderReceived, SheetReceived, RfqReceived, RowReceived, CancelReceived, ClockElapsed)
+SETTLE_ITEMS = 4
 QUOTING = (OrderReceived, SheetReceived, RfqReceived)  # one of these that closes no batch changes nothing of what is on its way
 
 
@@ -214,6 +217,7 @@ class Machine:
         if len(items) > MAX_ITEMS or any(not 0 <= item < 1 << 8 * MAX_ITEM_BYTES for item in items):
             self._effects.append(Reply(event.request, refuse(Code.MALFORMED)))
             return
+        settled = self._get_settled(items)
         code, _ = self.engine.apply_group(event.now, [Row(items, event.signatures)], event.must_apply, _get_mark_time(items))
         if code != Code.OK and event.must_apply:
             self._effects.append(Reply(event.request, refuse(code)))
@@ -221,15 +225,21 @@ class Machine:
         self._effects.append(Reply(event.request, RowApplied(code, self.next_entry)))
         if code == Code.OK:
             self._effects += self.matcher.remove_dead()
-            self._tell(items)
+            self._tell(items, settled)
 
-    def _tell(self, items: tuple[int, ...]) -> None:
+    def _get_settled(self, items: tuple[int, ...]) -> Slice | None:
+        """What a SETTLE is about to settle: afterwards it is gone, and its price with it."""
+        is_settle = len(items) == SETTLE_ITEMS and items[0] & 15 == Kind.SETTLE and items[1] < len(UNDERLYINGS)
+        return get_slice(self.state.markets[items[1]], items[2]) if is_settle else None
+
+    def _tell(self, items: tuple[int, ...], settled: Slice | None) -> None:
         """What others want to know of a row that was applied."""
         match items[0] & 15:
             case Kind.MARK:
                 self._effects.append(Publish(MarkApplied(items[1], items[3])))
             case Kind.SETTLE:
-                self._effects.append(Publish(ListingSettled(items[1], items[2])))
+                assert settled is not None
+                self._effects.append(Publish(ListingSettled(items[1], items[2], items[3] or round_price(settled.close or settled.forward))))
             case Kind.BID:
                 self._effects.append(Publish(AuctionTaken(items[1], items[2], items[3])))
 
@@ -264,9 +274,10 @@ class Machine:
         self._effects += self.matcher.remove_expired(now)
         self._consume(now)
         for due, items in self._list_due():
+            settled = self._get_settled(items)
             if now >= due and self.engine.apply_group(now, [Row(items)], not_before=due)[0] == Code.OK:
                 self._effects += self.matcher.remove_dead()
-                self._tell(items)
+                self._tell(items, settled)
 
     def _list_due(self) -> list[tuple[int, tuple[int, ...]]]:
         """What anyone may post from a time on, and we do: the settlement that the oracles never signed, and that of a shutdown."""
