@@ -100,11 +100,6 @@ def test_roots_beside_perfect_squares(root: int) -> None:
     assert int(doubles.compute_hypotenuses(to_array(a), to_array(1))[0]) == math.isqrt(a * a + 1)
 
 
-@given(st.integers(1, (1 << 53) - 1))
-def test_exponents(x: int) -> None:
-    assert int(doubles.compute_exponents(to_array(x))[0]) == x.bit_length() - 1
-
-
 @given(st.integers(1, MAX_FORWARD), parameters, parameters, st.integers(-ONE, ONE), parameters, parameters, prices)
 def test_surfaces(forward: int, a: int, b: int, rho: int, m: int, sigma: int, strike: int) -> None:
     surface = Surface(forward, a, abs(b), rho, m, abs(sigma))
