@@ -48,8 +48,8 @@ class Source(Protocol):
 class WalkSource:
     """A seeded random walk of BTC and ETH with jumps, and quotes around the model's prices."""
 
-    EXPIRY_DAYS = (7, 14, 28)
-    MONEYNESS = (80, 90, 95, 100, 105, 110, 120)
+    EXPIRY_DAYS: tuple[int, ...] = (7, 14, 28)
+    MONEYNESS: tuple[int, ...] = (80, 90, 95, 100, 105, 110, 120)
     START = (90_000.0, 3_000.0)
     VOL = (0.55, 0.70)
     GRID = (1_000, 50)  # of strikes, USD
