@@ -156,6 +156,9 @@ def run(trades: int) -> dict[str, Any]:
     scan_ms = kernels.scan_10000x20()
     reprice_ms = kernels.reprice_500()
     margin_ms = kernels.margin_64()
+    greeks_ms = kernels.greeks_500()
+    book_margin_ms = kernels.margin_64_of_book()
+    follow_ms = kernels.follow_account()
     return {
         "r_us": r * 1e6,
         "signer_r": signer_r,
@@ -173,6 +176,13 @@ def run(trades: int) -> dict[str, Any]:
         "scan_10000x20_ms": scan_ms,
         "scan_10000x20_r": scan_ms / 1e3 / r,
         "margin_64_positions_us": margin_ms * 1e3,
+        "margin_64_positions_r": margin_ms / 1e3 / r,
+        "margin_64_positions_of_book_us": book_margin_ms * 1e3,
+        "margin_64_positions_of_book_r": book_margin_ms / 1e3 / r,
+        "reprice_500_series_with_greeks_ms": greeks_ms,
+        "reprice_500_series_with_greeks_r": greeks_ms / 1e3 / r,
+        "follow_account_20_positions_us": follow_ms * 1e3,
+        "follow_account_20_positions_r": follow_ms / 1e3 / r,
         **measure_verification(),
         **count_bytes(stream),
     }

@@ -75,6 +75,12 @@ def reprice_500() -> float:
     return measure_ms(lambda: RiskTable(series, markets))
 
 
+def greeks_500() -> float:
+    """The same mark, and the Greeks of the 500 series."""
+    series, markets = make_series(500), make_markets()
+    return measure_ms(lambda: RiskTable(series, markets).compute_greeks(DAY_S))
+
+
 def scan_10000x20() -> float:
     """Equity and maintenance of 10,000 accounts of 20 positions, the table given."""
     book = make_book(10_000, 20)
@@ -87,3 +93,23 @@ def margin_64() -> float:
     table = RiskTable(make_series(500), make_markets())
     positions = make_positions(random.Random(3), 64)
     return measure_ms(lambda: table.compute_margin(0, positions), 101)
+
+
+def margin_64_of_book() -> float:
+    """The same account in a book that follows it."""
+    book = ScanBook()
+    book.set_account(0, 0, make_positions(random.Random(3), 64))
+    table = RiskTable(book.series, make_markets())
+    return measure_ms(lambda: book.compute_margin(0, table), 101)
+
+
+def follow_account() -> float:
+    """A book takes in an account of 20 positions that traded."""
+    book = make_book(1_000, 20)
+    positions = [make_positions(random.Random(seed), 20) for seed in range(100)]
+
+    def work() -> None:
+        for account, held in enumerate(positions):
+            book.set_account(account, 0, held)
+
+    return measure_ms(work) / len(positions)

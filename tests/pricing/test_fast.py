@@ -163,11 +163,13 @@ def test_a_table_adds_series_that_it_meets(seed: int) -> None:
 
 
 def check_book(book: ScanBook, accounts: dict[int, tuple[int, tuple[Position, ...]]], markets: tuple[Market, ...]) -> None:
-    margins = book.compute_margins(RiskTable(book.series, markets))
+    table = RiskTable(book.series, markets)
+    margins = book.compute_margins(table)
     assert margins.accounts.tolist() == sorted(accounts)
     for account, equity, maintenance, has_short in zip(*(item.tolist() for item in margins), strict=True):
         expected = compute_margin(*accounts[account], markets)
         assert (equity, maintenance, has_short) == (expected.equity, expected.maintenance, expected.has_short)
+        assert book.compute_margin(account, table) == expected
 
 
 @pytest.mark.parametrize("most", [1_000, MAX_LOTS >> 1])
