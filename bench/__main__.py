@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import kernels
+from bench.sheets import measure_sheets
 from bench.stream import Stream, make_stream, open_machine
 from bench.verify import measure_verification
 from node.runtime import settle_collector
@@ -185,6 +186,7 @@ def run(trades: int) -> dict[str, Any]:
         "follow_account_20_positions_r": follow_ms / 1e3 / r,
         **measure_verification(),
         **count_bytes(stream),
+        **measure_sheets(),
     }
 
 

@@ -19,9 +19,9 @@ what a batch costs. Rows of forms that are not built are laid out in the same wa
 import argparse
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.table import Table
@@ -32,7 +32,7 @@ from protocol.codec.inflate import MAX_ROWS_BYTES, encode_frame
 from protocol.codec.rows import encode_row
 from protocol.keccak import encode_words, keccak
 from protocol.merkle import Tree
-from protocol.operations import build_order, build_sheet, build_trade, encode_row_quotes
+from protocol.operations import build_order, build_sheet, build_trade, encode_row_quotes, get_layout
 from protocol.params import MAINNET
 from protocol.series import decode_series, encode_series
 from protocol.signing import compute_page_hash
@@ -276,6 +276,7 @@ def pack(rows: Iterator[tuple[int, Row]]) -> Iterator[Frame]:
     time, data, signatures = 0, b"", b""
     for now, row in rows:
         more = encode_row(row.items)
+        assert row.items[0] in (ROOT_KIND, PATH_KIND) or get_layout(row.items) is not None, "the exchange would skip this row"
         is_full = len(data) + len(more) > MAX_ROWS_BYTES or len(signatures) >= MAX_SIGNATURES * SIGNATURE_BYTES
         if data and (now - time >= Limits.frame_s or is_full):
             yield Frame(time, encode_frame(data), signatures)
@@ -297,10 +298,10 @@ def measure(fills: list[Fill], form: Form) -> dict[str, float]:
     return {"rows": (total - signatures) / size, "signatures": signatures / size, "bytes": total / size, "gas": gas / size}
 
 
-def run(make_source: Callable[[], tuple[Source, int]]) -> list[dict[str, object]]:
-    """All flows and forms; the maker's part is what is above `post_nothing`."""
-    figures: list[dict[str, object]] = []
-    for every, rate in FLOWS:
+def run(make_source: Callable[[], tuple[Source, int]], flows: Sequence[tuple[int, int]] = FLOWS) -> list[dict[str, Any]]:
+    """All forms; the maker's part is what is above `post_nothing`."""
+    figures: list[dict[str, Any]] = []
+    for every, rate in flows:
         flow = Flow(*make_source(), every, rate)
         fills = list(flow.run())
         least = measure(fills, post_nothing)
@@ -320,6 +321,16 @@ def run(make_source: Callable[[], tuple[Source, int]]) -> list[dict[str, object]
     return figures
 
 
+def make_board() -> tuple[Source, int]:
+    """The generated market, and when it begins."""
+    return Board(SEED, START), START
+
+
+def measure_sheets() -> dict[str, float]:
+    """Of the busy flow with a new sheet each second."""
+    return {f"maker_bytes_per_trade_as_{figure['form']}": figure["maker_bytes"] for figure in run(make_board, FLOWS[1:2])}
+
+
 def main() -> None:
     """Prints and writes."""
     parser = argparse.ArgumentParser(prog="python -m bench.sheets", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -329,12 +340,10 @@ def main() -> None:
     arguments = parser.parse_args()
 
     def make_source() -> tuple[Source, int]:
-        if arguments.quotes is None:
-            return Board(SEED, START), START
         source = ReplaySource(arguments.quotes, arguments.start)
         return source, source.start
 
-    figures = run(make_source)
+    figures = run(make_source if arguments.quotes else make_board)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps(figures, indent=2) + "\n")
     table = Table(title="a trade, with its taker's order")
