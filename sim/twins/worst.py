@@ -1,7 +1,6 @@
 """The most expensive start of each step that we know how to build, on purpose. Gas snapshots and the stake rest on these."""
 
 from protocol.codec.frames import Batch, Frame, Message, compute_record
-from protocol.codec.inflate import encode_frame
 from protocol.codec.rows import MAX_ITEMS, encode_row
 from protocol.keccak import compute_array_hash, keccak
 from protocol.legs import compute_signed_legs, pack_leg, pack_plain
@@ -67,6 +66,7 @@ from protocol.types import (
 )
 from sim.twins.auction_cases import load_auction, make_terms
 from sim.twins.cases import make_open
+from sim.twins.deflate import make_dear_frames
 from sim.twins.dice import FILLER, Dice, get_keys, sign
 from sim.twins.replay import Start
 from sim.twins.worlds import DAY_S, NANO, NOW, World, load_items, make_header, make_slice
@@ -127,16 +127,10 @@ def make_worst_message(rules: Rules) -> Start:
 
 
 def make_worst_inflate(rules: Rules) -> Start:
-    """Eight kilobytes of rows that hardly compress."""
-    dice = Dice(2)
-    rows = b""
-    while len(rows) < 8_192 - 140:
-        rows += encode_row(
-            (1, dice.getrandbits(24), dice.getrandbits(160), *(dice.getrandbits(8 * dice.randrange(1, 32)) for _ in range(3)))
-        )
-    frames = (Frame(NOW + 9, encode_frame(rows), FILLER[: 65 * 1_024]),) * 16
+    """The last of sixteen frames, which turns full tables and thousands of short matches into eight kilobytes."""
+    frames = tuple(Frame(NOW + 9, data, FILLER[: 65 * 1_024]) for data in make_dear_frames()[-1:] * 16)
     record = compute_record(2**32, NOW, NOW + 60, 5, (), frames)
-    header = make_header(dice, Phase.INFLATE, batch=1, record=compute_record_hash(record), frame=15, frames=16)
+    header = make_header(Dice(2), Phase.INFLATE, batch=1, record=compute_record_hash(record), frame=15, frames=16)
     return Start(header, make_full_world(rules).state, Preimages([Batch(record, (), frames)]), rules)
 
 
