@@ -90,6 +90,20 @@ def test_a_page_names_the_codes_of_its_steps(page: str) -> None:
         assert list_cells(text) - codes - list_step_codes("fetch") - set(Kind.__members__) == set()
 
 
+@pytest.mark.parametrize("kind", list(Kind), ids=lambda kind: kind.name)
+def test_a_page_has_its_kind_in_the_row(kind: Kind) -> None:
+    text = (FOLDER / f"{kind.name.lower()}.md").read_text(encoding="utf-8")
+    assert re.findall(r"\*\*Row\*\*: `\[(\d+)[,\]]", text) == [str(kind.value)]
+
+
+def test_what_is_signed_is_the_same_on_every_page() -> None:
+    """As it stands on the machine's page, which is held against the digests."""
+    types = {path.stem: re.findall(r"`([A-Z]\w+\(\w+ [^`]+\))`", path.read_text(encoding="utf-8")) for path in FOLDER.glob("*.md")}
+    machine = (FOLDER / "machine.md").read_text(encoding="utf-8")
+    assert {"order", "combo", "sheet", "bid", "mark", "settle"} <= {page for page, found in types.items() if found}
+    assert [(page, each) for page, found in types.items() for each in found if each not in machine] == []
+
+
 def test_the_machine_has_an_index_of_the_pages() -> None:
     """A line each."""
     lines = re.findall(r"^\| \[\w+\]\((\w+)\.md\) \| .+ \|$", (FOLDER / "machine.md").read_text(encoding="utf-8"), re.MULTILINE)
