@@ -254,7 +254,7 @@ async def _start(world: World, client: Client, deployment: Deployment, story: St
     lie = world.setting.lie
     story.say("the sequencer listens" + ("" if lie is None else f"; in one of its claims it will lie: {LIES[lie].story}"))
     if lie is not None and LIES[lie].bait == Bait.WEAK:
-        story.say(f"that takes a poor account: all prices will jump by {SHOCK:.0%}, which no recorded market does", "dim")
+        story.say(f"that takes a poor account: all prices will jump by {SHOCK:.0%} at once, which is made up", "dim")
     nursery.start_soon(world.start_market)
     return Play(world, client, deployment, story)
 

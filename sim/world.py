@@ -32,7 +32,7 @@ USD = 1_000_000
 PRESET = "devnet"
 ACCOMPLICE_DEPOSIT = 25_000 * USD
 SHOCK_S = 5.0  # on the wall, from the bait to the move that some lies need
-SHOCK = 0.35  # relative move of all forwards then: no market of the last years moved so far within minutes
+SHOCK = 0.08  # relative move of all forwards then, at once: a tenth within minutes would halt the markets
 PATIENCE_S = 20  # on the wall, before a challenger claims what nobody else has claimed
 
 
