@@ -7,13 +7,13 @@ measurement. What one process does is timed in its own processor time. Writes `.
 import argparse
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from time import process_time
 from typing import Any
 
 from coincurve import PublicKey
+from msgspec.structs import replace
 from rich.console import Console
 from rich.table import Table
 
