@@ -1,9 +1,10 @@
-"""Gas of the calls on L1, measured on py-evm, as committed in `contracts/snapshots/gas.json`.
+"""Gas of the calls on L1 and of every kind of step, as committed in `contracts/snapshots/gas.json`.
 
     python -m tests.contracts.gas      measure anew and write the snapshot
 
-The dispute is played at the full height of 28 with the toy step, whose own gas is subtracted from the proof: what a step costs is measured
-with the steps. Transactions include their base and calldata (EIP-7623's floor where it is higher).
+The calls are measured on py-evm. The dispute is played at the full height of 28 with the toy step, whose own gas is subtracted from the
+proof. A step is measured by itself, from the dearest start that we know (`sim/twins/worst.py`) in the main network's trees. Transactions
+include their base and calldata (EIP-7623's floor where it is higher).
 """
 
 import json
@@ -11,12 +12,18 @@ import random
 
 from contracts.build import SIZES
 from protocol.codec.frames import Frame, encode_payload
+from protocol.params import MAINNET
+from sim.twins import assert_twins
+from sim.twins.__main__ import get_place
+from sim.twins.dice import make_rules
+from sim.twins.worst import make_all_worst
 from tests.contracts.chain import PyEvm
 from tests.contracts.world import World
 
 SNAPSHOT = SIZES.parent / "gas.json"
 DOLLAR = 10**6
 HEIGHT = 28
+STEP = "step: "
 
 
 def measure_inbox(world: World) -> dict[str, int]:
@@ -96,10 +103,20 @@ def measure_step(world: World, args: bytes) -> int:
     return receipt.gas_used - 21_000 - calldata
 
 
+def measure_steps() -> dict[str, int]:
+    """Of every phase, and of every mode of a scan, the most."""
+    gas: dict[str, int] = {}
+    for start in make_all_worst(make_rules(MAINNET)):
+        name = f"{STEP}{get_place(start)}"
+        gas[name] = max(gas.get(name, 0), assert_twins(*start).gas)
+    return gas
+
+
 def measure() -> dict[str, int]:
     """Everything, on fresh chains."""
     sections = (measure_inbox, measure_dispute, measure_ends)
-    return {name: gas for section in sections for name, gas in section(World(height=HEIGHT, batch_depth=12, evm=PyEvm())).items()}
+    calls = {name: gas for section in sections for name, gas in section(World(height=HEIGHT, batch_depth=12, evm=PyEvm())).items()}
+    return calls | measure_steps()
 
 
 def encode(gas: dict[str, int]) -> str:
