@@ -21,6 +21,10 @@ def test_lie__traced__diverges_at_its_step(name: str) -> None:
     assert MODULES[phase] is MODULES[lie.phase]
 
 
+def test_catalogue__every_step__has_its_lie() -> None:
+    assert {MODULES[lie.phase] for lie in LIES.values()} == set(MODULES.values())
+
+
 def test_catalogue__names__are_unique_and_stories_told() -> None:
     assert len(LIES) == sum(map(len, CATALOGUE.values()))
     assert all(lie.story and lie.story.endswith(".") for lie in LIES.values())
