@@ -75,6 +75,7 @@ from sim.twins.worlds import get_pool, make_account, make_positions, make_world
 
 LIB = contracts.build.HERE / "lib"
 HEADER_HASHES = ("state", "inbox", "record", "rows", "signatures", "scratch")
+SIGNED = ("total", "deficit", "loss", "before", "pot", "equity", "maintenance")
 RECORD_HASHES = ("messages", "frames")
 HARNESS = Path(__file__).resolve().parent / "harness.vy"
 
@@ -171,9 +172,11 @@ def test_leaves_are_equal(seed: int) -> None:
         r = Record(*(dice.make_hash() if name in RECORD_HASHES else dice.make_number() for name in Record._fields))  # type: ignore[arg-type]
         assert call("record_hash", r) == compute_record_hash(r)
         legs = draw_legs(dice, get_pool()[0][1])
-        t = Trade(*numbers(4), legs, signed(), signed(), *numbers(2), signed(), signed(), dice.make_number())
+        (maker, maker_slot, taker, taker_slot), (fee, flags, nonce) = numbers(4), numbers(3)
+        t = Trade(maker, maker_slot, taker, taker_slot, legs, signed(), signed(), fee, flags, signed(), signed(), nonce)
         assert call("trade_hash", (*t[:4], encode_legs(t.legs), *t[5:])) == compute_trade_hash(t)
-        w = Sweep(*numbers(5), *(signed() for _ in range(5)), *numbers(2), signed(), signed(), dice.make_hash())
+        drawn = {name: signed() if name in SIGNED else dice.make_number() for name in Sweep._fields[:-1]}
+        w = Sweep(**drawn, lines=dice.make_hash())
         assert call("sweep_hash", w) == compute_sweep_hash(w)
         a = make_account(dice, dice.getrandbits(160) | 1, get_pool()[0][1], 2)
         a = a._replace(session=dice.make_number(), sheet=dice.make_number(), shares=dice.make_number(), request=signed(), request_time=5)
@@ -340,14 +343,14 @@ def test_digests_are_equal(seed: int) -> None:
         assert call("order_digest", DOMAIN, n) == compute_order_digest(DOMAIN, tuple(n))
         assert call("combo_digest", DOMAIN, n[0], legs, n[1:11]) == compute_combo_digest(DOMAIN, n[0], legs, tuple(n[1:11]))
         terms = n[2], limit, n[3], n[4]
-        assert call("bid_digest", DOMAIN, *n[:2], legs, *terms) == compute_bid_digest(DOMAIN, *n[:2], legs, terms)
+        assert call("bid_digest", DOMAIN, n[0], n[1], legs, *terms) == compute_bid_digest(DOMAIN, n[0], n[1], legs, terms)
         packed = keccak(b"".join(pages))
         assert call("sheet_digest", DOMAIN, n[0], packed, *n[1:4]) == compute_sheet_digest(DOMAIN, n[0], pages, *n[1:4])
         quotes = [[dice.make_number() for _ in range(6)] for _ in range(dice.randrange(17))]
-        assert call("page_hash", *n[:3], quotes) == compute_page_hash(*n[:3], [tuple(quote) for quote in quotes])
+        assert call("page_hash", n[0], n[1], n[2], quotes) == compute_page_hash(n[0], n[1], n[2], [tuple(quote) for quote in quotes])
         assert call("authorize_digest", DOMAIN, *n[:5]) == compute_authorize_digest(DOMAIN, *n[:5])
         for is_leaving in (False, True):
-            assert call("pool_digest", DOMAIN, *n[:3], is_leaving) == compute_pool_digest(DOMAIN, *n[:3], is_leaving)
+            assert call("pool_digest", DOMAIN, *n[:3], is_leaving) == compute_pool_digest(DOMAIN, n[0], n[1], n[2], is_leaving)
         assert call("cancel_digest", DOMAIN, *n[:2]) == compute_cancel_digest(DOMAIN, *n[:2])
         assert call("withdraw_digest", DOMAIN, *n[:3]) == compute_withdraw_digest(DOMAIN, *n[:3])
         assert call("settle_digest", DOMAIN, *n[:3]) == compute_settle_digest(DOMAIN, *n[:3])
