@@ -158,6 +158,7 @@ def run(trades: int) -> dict[str, Any]:
     reprice_ms = kernels.reprice_500()
     margin_ms = kernels.margin_64()
     greeks_ms = kernels.greeks_500()
+    listed_ms = kernels.greeks_500(kernels.make_listing)
     book_margin_ms = kernels.margin_64_of_book()
     follow_ms = kernels.follow_account()
     return {
@@ -182,6 +183,8 @@ def run(trades: int) -> dict[str, Any]:
         "margin_64_positions_of_book_r": book_margin_ms / 1e3 / r,
         "reprice_500_series_with_greeks_ms": greeks_ms,
         "reprice_500_series_with_greeks_r": greeks_ms / 1e3 / r,
+        "reprice_500_listed_series_with_greeks_ms": listed_ms,
+        "reprice_500_listed_series_with_greeks_r": listed_ms / 1e3 / r,
         "follow_account_20_positions_us": follow_ms * 1e3,
         "follow_account_20_positions_r": follow_ms / 1e3 / r,
         **measure_verification(),

@@ -54,6 +54,16 @@ def make_series(count: int) -> list[int]:
     return sorted(found)
 
 
+@cache
+def make_listing(count: int) -> list[int]:
+    """As a venue lists them: a call and a put of each strike, the strikes of a slice evenly between 0.6 and 1.4 of the forward."""
+    items = [(underlying, item) for underlying, market in enumerate(make_markets()) for item in market.slices]
+    places = [(*items[at % len(items)], at // len(items)) for at in range(count >> 1)]
+    steps = places[-1][2] + 1
+    strikes = [(of, item.expiry, item.forward * (60 * steps + 80 * at) // (100 * steps) // 10_000 * 10_000) for of, item, at in places]
+    return sorted(encode_series(*strike, is_call) for strike in strikes for is_call in (0, 1))
+
+
 def make_positions(rng: random.Random, count: int) -> tuple[Position, ...]:
     """Long and short, up to 1,000 lots each."""
     return tuple((series, rng.choice((-1, 1)) * rng.randrange(1, 1001)) for series in sorted(rng.sample(make_series(500), count)))
@@ -75,9 +85,9 @@ def reprice_500() -> float:
     return measure_ms(lambda: RiskTable(series, markets))
 
 
-def greeks_500() -> float:
+def greeks_500(make: Callable[[int], list[int]] = make_series) -> float:
     """The same mark, and the Greeks of the 500 series."""
-    series, markets = make_series(500), make_markets()
+    series, markets = make(500), make_markets()
     return measure_ms(lambda: RiskTable(series, markets).compute_greeks(DAY_S))
 
 
