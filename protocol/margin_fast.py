@@ -99,18 +99,18 @@ def compute_values(terms: Terms, markets: Sequence[Market]) -> tuple[Ints, Point
     shifted = np.stack([v, np.minimum(v + (v >> 1), MAX_V), v >> 1])
     normals = compute_normals(x[PRICED].ravel(), shifted[SHIFTED].ravel(), compute_limits(shifted)[SHIFTED].ravel())
     time_value = compute_time_values(lo[PRICED].ravel(), normals).reshape(len(PRICED), -1)
-    sides = np.maximum(np.stack([strike - moved, moved - strike]), 0)  # of puts and of calls
-    prices = (sides[:, PRICED] + time_value).transpose(0, 2, 1)[is_call.astype(np.intp), point]
+    sides = np.maximum(np.stack([strike - moved, moved - strike]), 0)[is_call.astype(np.intp), :, point]  # of puts and of calls
+    prices = sides.T[PRICED] + time_value.take(point, axis=1)
     # WRITE
     lot = div_down(prices, LOTS_PER_UNIT)
     last = 2 * len(MOVES)
     values = np.zeros((len(point), 2, WIDTH), dtype=np.int64)
-    values[:, 0, :last] = lot[:, 1 : last + 1] - lot[:, :1]
-    counted = div_down(lot[:, [0, last + 1, last + 2]] * EXTREME_PERCENT, 100)
-    values[:, 0, last:SCENARIOS] = counted[:, 1:] - counted[:, :1]
-    values[:, 0, MARK] = lot[:, 0]
+    values[:, 0, :last] = (lot[1 : last + 1] - lot[0]).T
+    counted = div_down(lot[[0, last + 1, last + 2]] * EXTREME_PERCENT, 100)
+    values[:, 0, last:SCENARIOS] = (counted[1:] - counted[0]).T
+    values[:, 0, MARK] = lot[0]
     values[:, 1] = values[:, 0]
-    values[:, 1, MARK] = div_up(prices[:, 0], LOTS_PER_UNIT)
+    values[:, 1, MARK] = div_up(prices[0], LOTS_PER_UNIT)
     values[:, 1, MINIMUM] = -div_up(forward, SHORT_LOTS_PER_FORWARD)[point]
     values[np.array([item is None for item in slices], dtype=np.bool_)[which[point]]] = 0
     return values.reshape(-1, WIDTH), make_points(forward, strike, v, normals)
