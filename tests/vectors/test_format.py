@@ -1,6 +1,8 @@
 """Whether the page of the format is enough: what was written by it alone finds every hash in the vectors, and the page is today's."""
 
+import ast
 import copy
+import inspect
 from typing import Any
 
 import pytest
@@ -72,3 +74,21 @@ def test_the_page_has_the_structs_and_arguments_of_today() -> None:
     assert {kind: len(values) for kind, values in TOUCH_TYPES.items()} == reader.WIDTHS
     phases = {phase for _, phases, _, _ in reader.CONTRACTS for phase in phases.split(", ")}
     assert {item.strip() for item in phases} == {f"{phase.name} {int(phase)}" for phase in Phase}
+
+
+def test_the_reader_knows_only_the_page_and_the_files() -> None:
+    tree = ast.parse(inspect.getsource(reader))
+    names = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    names |= {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
+    assert names == {"json", "re", "pathlib", "sha3", "typing"}
+
+
+def test_what_stands_in_a_slot_may_be_an_order_a_combo_or_a_page() -> None:
+    """Of the trades that apply: what the maker has and what the taker has."""
+    found = set()
+    for vector in reader.load("terms"):
+        if vector["code"] == 0:
+            entries = {(index, slot): entry for index, slot, entry in vector["orders"]}
+            slots = [entries[index, slot] for kind, index, slot in (touch for touch in vector["touches"] if len(touch) == 3)]
+            found.add(tuple("page" if len(entry) == len(reader.STRUCTS["Page"]) else f"{min(len(entry[2]), 2)} legs" for entry in slots))
+    assert found == {("1 legs", "1 legs"), ("2 legs", "2 legs"), ("page", "1 legs")}
