@@ -13,9 +13,11 @@ import random
 from contracts.build import SIZES
 from protocol.codec.frames import Frame, encode_payload
 from protocol.params import MAINNET
+from protocol.types import Phase
 from sim.twins import assert_twins
 from sim.twins.__main__ import get_place
 from sim.twins.dice import make_rules
+from sim.twins.runner import get_step_name
 from sim.twins.worst import make_all_worst
 from tests.contracts.chain import PyEvm
 from tests.contracts.world import World
@@ -112,6 +114,17 @@ def measure_steps() -> dict[str, int]:
     return gas
 
 
+def describe_steps() -> list[str]:
+    """Rows of the table in `docs/contracts.md`, from the snapshots: contract, phases, bytes, the most gas."""
+    sizes, gas = json.loads(SIZES.read_text()), json.loads(SNAPSHOT.read_text())
+    rows = []
+    for name in dict.fromkeys(map(get_step_name, Phase)):
+        phases = [phase.name for phase in Phase if get_step_name(phase) == name]
+        places = [place for place in gas if place.startswith(STEP) and place.split()[1] in phases]
+        rows.append(f"| `{name}` | {', '.join(phases)} | {sizes[name]:,} | {max(gas[place] for place in places):,} |")
+    return rows
+
+
 def measure() -> dict[str, int]:
     """Everything, on fresh chains."""
     sections = (measure_inbox, measure_dispute, measure_ends)
@@ -127,3 +140,4 @@ def encode(gas: dict[str, int]) -> str:
 if __name__ == "__main__":
     SNAPSHOT.write_text(encode(measure()))
     print(SNAPSHOT.read_text())
+    print("\n".join(describe_steps()))
