@@ -99,8 +99,9 @@ def compute_values(terms: Terms, markets: Sequence[Market]) -> tuple[Ints, Point
     shifted = np.stack([v, np.minimum(v + (v >> 1), MAX_V), v >> 1])
     normals = compute_normals(x[PRICED].ravel(), shifted[SHIFTED].ravel(), compute_limits(shifted)[SHIFTED].ravel())
     time_value = compute_time_values(lo[PRICED].ravel(), normals).reshape(len(PRICED), -1)
-    sides = np.maximum(np.stack([strike - moved, moved - strike]), 0)[is_call.astype(np.intp), :, point]  # of puts and of calls
-    prices = sides.T[PRICED] + time_value.take(point, axis=1)
+    inside = (moved - strike).take(point, axis=1)
+    intrinsic = np.maximum(np.where(is_call, inside, -inside), 0)
+    prices = intrinsic[PRICED] + time_value.take(point, axis=1)
     # WRITE
     lot = div_down(prices, LOTS_PER_UNIT)
     last = 2 * len(MOVES)
