@@ -135,9 +135,9 @@ class RiskTable:
         values, points = compute_values(terms, self.markets)
         self.rows.update(terms.rows if not self.rows else {item: len(self.series) + row for item, row in terms.rows.items()})
         self.series.extend(series)
-        self.values = np.concatenate([self.values, values])
+        self.values = np.concatenate([self.values, values]) if len(self.values) else values
         self.doubles = to_doubles(self.values)
-        self.largest = int(np.abs(self.values).max(initial=0))
+        self.largest = max(int(self.values.max(initial=0)), -int(self.values.min(initial=0)))
         self._points.append((points, terms))
 
     @property
