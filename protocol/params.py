@@ -75,7 +75,8 @@ class Params:
         return nonce & (1 << self.slot_depth) - 1
 
     def at_speed(self, speed: int) -> "Params":
-        """For a chain whose clock runs `speed` times faster than the wall: L1-side durations keep their length on the wall.
+        """For a chain whose clock runs `speed` times faster than the wall: L1-side durations keep their length on the wall, and so does a
+        sheet of quotes, which lives as long as a message may be under way.
 
         Market time (mark gap and age) is not touched: it belongs to the replayed market.
         """
@@ -87,6 +88,7 @@ class Params:
             entry_s=self.entry_s * speed,
             censorship_s=self.censorship_s * speed,
             grace_s=self.grace_s * speed,
+            sheet_life_s=self.sheet_life_s * speed,
             silence_s=self.silence_s * speed,
         )
 
