@@ -27,6 +27,7 @@ FULL = (1 << 256) - 1
         b"\x01" * 64 + b"\x1d",
         bytes(31) + b"\x01" + bytes(31) + b"\x01" + b"\x1b",
     ],
+    ids=("zeros", "zeros with v", "ones", "no such v", "of someone"),
 )
 @pytest.mark.parametrize("is_revoked", [False, True])
 def test_attack_02__signature_of_nobody__is_not_that_of_the_key_that_is_not_set(signature: bytes, is_revoked: bool) -> None:

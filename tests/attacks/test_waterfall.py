@@ -49,8 +49,8 @@ def get_share_value(life: Life, trader: int) -> int:
     return life.get_account(trader).shares * (g.pool + g.slots_equity + USD) // (g.shares + USD)
 
 
-def test_attack_06__debt_of_a_settlement__may_only_reduce() -> None:
-    """Nothing else makes cash negative; who is in debt buys and sells nothing new, and pays nothing out."""
+def test_attack_06__settlement_beyond_all_it_has__takes_its_cash_and_leaves_no_debt() -> None:
+    """Nobody can get at it later: what it cannot pay is the winners' loss at once."""
     life = Life((400_000, 400_000))
     sell(life, 0, 1, CALL, 900)
     life.scribe.clock = EXPIRY - 5
@@ -61,7 +61,8 @@ def test_attack_06__debt_of_a_settlement__may_only_reduce() -> None:
     life.mark(later._replace(slices=(later.slices[0]._replace(expiry=far),)))
     life.scribe.settle(0, EXPIRY, 2 * FORWARD // ROUND * ROUND)
     assert life.run() == [Code.OK, Code.OK]
-    assert life.get_account(0).cash >= 0, "what it could not pay is the winners' loss, not its debt: it has no other positions"
+    assert life.get_account(0).cash == 0
+    assert 400_000 * USD < life.get_account(1).cash < 800_000 * USD
     assert life.get_account(0).positions == life.get_account(1).positions == ()
     assert life.get_money() == 800_000 * USD
 
