@@ -48,19 +48,16 @@ def compute_polynomials(coefficients: tuple[int, ...], x: Ints) -> tuple[Ints, N
     may be one too large.
     """
     y = x.astype(np.float64)
-    y /= ONE
-    value = np.multiply(y, coefficients[-1])
+    y *= 1 / ONE
+    value = np.full_like(y, coefficients[-1])
     floor = np.empty_like(y)
     is_integer, is_doubtful = np.zeros((2, *x.shape), dtype=np.bool_)
-    for coefficient in coefficients[-2:0:-1]:
+    for coefficient in coefficients[-2::-1]:
+        value *= y
         np.floor(value, out=floor)
         is_doubtful |= np.equal(value, floor, out=is_integer)
         np.add(floor, coefficient, out=value)
-        value *= y
-    np.floor(value, out=floor)
-    is_doubtful |= np.equal(value, floor, out=is_integer)
-    floor += coefficients[0]
-    return floor.astype(np.int64), np.flatnonzero(is_doubtful & (x != 0))
+    return value.astype(np.int64), np.flatnonzero(is_doubtful & (x != 0))
 
 
 def compute_hypotenuses(a: Ints, b: Ints) -> Ints:
