@@ -1,6 +1,7 @@
 """Every operation of the exchange through the WebSocket: what a user sends, sees, and is told when it cannot be."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,20 @@ from protocol.codes import Code
 from protocol.operations import FEE_UNIT
 from protocol.types import FILL_OR_KILL, POST_ONLY, REDUCE_ONLY, SCOPE_TRADE, SCOPE_WITHDRAW
 from sequencer.events import Refusal, RowReceived, SheetReceived
+from sequencer.methods import CHANNELS, Methods
+from sequencer.submissions import Deployed
 from tests.sequencer.test_api import Venue, ask, login, open_venue, order, request
 from tests.sequencer.test_machine import MARK
 from tests.sequencer.test_orders import SPREAD
 from tests.sequencer.world import (
     ADDRESSES,
     CALL,
+    CHAIN_ID,
     EXPIRY,
     FORWARD,
     START,
     USD,
+    VAULT,
     build_authorize_event,
     build_bid_event,
     build_mark_event,
@@ -62,6 +67,14 @@ async def listen(socket: Any, channel: str) -> Any:
 
 def get_hex(event: RowReceived | SheetReceived) -> str:
     return "0x" + (event.signatures if isinstance(event, RowReceived) else event.signature).hex()
+
+
+async def test_every_method__is_on_its_page(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+    async with open_venue(tmp_path) as venue:
+        methods = Methods(venue.desk, Deployed(CHAIN_ID, VAULT, "devnet", 1)).table
+    assert set(re.findall(r"`((?:public|private|straddle)/[a-z_]+)`", page)) == set(methods)
+    assert all(f"`{channel}`" in page for channel in CHANNELS)
 
 
 async def test_flags__are_signed_and_enforced(tmp_path: Path) -> None:
