@@ -49,7 +49,7 @@ SHARED = (  # modules of the rules besides the steps and the sweeps: what they a
     *("quorum", "quotes", "sessions", "waterfall"),
 )
 FIRST = 40  # cases of one way, of which the smallest is taken
-FEWEST, MOST = 360, 6_000  # cases tried of a kind: until all its codes and lines were there
+FEWEST, MOST = 300, 6_000  # cases tried of a kind: until all its codes and lines were there
 LONGEST = 7_500  # bytes of a vector, where shorter ones show the same endings and lines
 RULES_FILES = {
     *(str(path) for folder in ("steps", "sweeps") for path in (ROOT / "protocol" / folder).glob("*.py")),
@@ -194,6 +194,8 @@ def list_writes(before: Vector, after: Vector) -> Vector:
     writes = {key: after[key] for key in ("globals", "markets") if after[key] != before[key]}
     for key in ("accounts", "orders", "words"):
         writes[key] = [item for item in after[key] if item not in before[key]]
+    held = {index for index, _ in before["words"]}
+    writes["words"] = [[index, word] for index, word in writes["words"] if word or index in held]  # an empty word that was only read
     writes["outbox"] = [[before["globals"][Globals._fields.index("outbox")], *item] for item in after["outbox"]]
     return {key: value for key, value in writes.items() if value not in EMPTY}
 
