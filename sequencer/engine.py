@@ -116,6 +116,7 @@ class Engine:
         self.batch: OpenBatch | None = None
         self.frame: OpenFrame | None = None
         self.closed: list[tuple[Closed, State | None]] = []  # to be taken by the machine; now and then with a copy of the state after it
+        self.forced: list[tuple[int, ...]] = []  # rows of messages that applied, to be taken by the machine
         self.changes = 0  # grows with everything that is not rolled back
         self.unmarked = 0  # batches since the last copy
 
@@ -129,7 +130,7 @@ class Engine:
         while self.consumed in self.queue and len(batch.messages) < MAX_MESSAGES:
             message = self.queue[self.consumed]
             self.leap.open_message(message.time, message.authority, message.signatures)
-            self.leap.apply_rows(message.rows)
+            self.forced += [outcome.items for outcome in self.leap.apply_rows(message.rows) if outcome.code == Code.OK]
             batch.messages.append(message)
             self.consumed += 1
             self.changes += 1

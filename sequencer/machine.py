@@ -19,7 +19,7 @@ from protocol.rules import Rules
 from protocol.signing import get_signer
 from protocol.state import State
 from protocol.steps.settle import round_price
-from protocol.types import UNDERLYINGS, Phase, Record, Slice, compute_record_hash
+from protocol.types import Market, Phase, Record, compute_record_hash
 from sequencer.book import Book
 from sequencer.engine import Closed, Engine, Limits, Row
 from sequencer.events import (
@@ -56,7 +56,6 @@ from sequencer.reasons import refuse
 
 # Events that are not kept if they changed nothing: a stranger must not fill the disk with refused orders.
 PASSING = (OrderReceived, SheetReceived, RfqReceived, RowReceived, CancelReceived, ClockElapsed)
-SETTLE_ITEMS = 4
 QUOTING = (OrderReceived, SheetReceived, RfqReceived)  # one of these that closes no batch changes nothing of what is on its way
 
 
@@ -177,7 +176,7 @@ class Machine:
     def apply(self, event: Event) -> list[Effect]:
         """Effects in order; `Persist` first, where there is something to keep."""
         self._effects = []
-        changes = self.engine.changes
+        changes, markets = self.engine.changes, self.state.markets
         match event:
             case OrderReceived():
                 self._effects += self.matcher.place(event)
@@ -202,6 +201,8 @@ class Machine:
                 self._apply_lost(event)
             case L1Undone():
                 self._apply_undone(event)
+        if self.engine.forced:
+            self._take_forced(markets)
         self._advance(event)
         effects, self._effects = self._effects, []
         is_idle = self.engine.changes == changes and self._is_refusal(effects)
@@ -217,7 +218,7 @@ class Machine:
         if len(items) > MAX_ITEMS or any(not 0 <= item < 1 << 8 * MAX_ITEM_BYTES for item in items):
             self._effects.append(Reply(event.request, refuse(Code.MALFORMED)))
             return
-        settled = self._get_settled(items)
+        markets = self.state.markets
         code, _ = self.engine.apply_group(event.now, [Row(items, event.signatures)], event.must_apply, _get_mark_time(items))
         if code != Code.OK and event.must_apply:
             self._effects.append(Reply(event.request, refuse(code)))
@@ -225,21 +226,17 @@ class Machine:
         self._effects.append(Reply(event.request, RowApplied(code, self.next_entry)))
         if code == Code.OK:
             self._effects += self.matcher.remove_dead()
-            self._tell(items, settled)
+            self._tell(items, markets)
 
-    def _get_settled(self, items: tuple[int, ...]) -> Slice | None:
-        """What a SETTLE is about to settle: afterwards it is gone, and its price with it."""
-        is_settle = len(items) == SETTLE_ITEMS and items[0] & 15 == Kind.SETTLE and items[1] < len(UNDERLYINGS)
-        return get_slice(self.state.markets[items[1]], items[2]) if is_settle else None
-
-    def _tell(self, items: tuple[int, ...], settled: Slice | None) -> None:
-        """What others want to know of a row that was applied."""
+    def _tell(self, items: tuple[int, ...], markets: Sequence[Market]) -> None:
+        """What others want to know of a row that was applied. `markets` are from before: what was settled is not in them any more."""
         match items[0] & 15:
             case Kind.MARK:
                 self._effects.append(Publish(MarkApplied(items[1], items[3])))
             case Kind.SETTLE:
-                assert settled is not None
-                self._effects.append(Publish(ListingSettled(items[1], items[2], items[3] or round_price(settled.close or settled.forward))))
+                item = get_slice(markets[items[1]], items[2])
+                price = items[3] or (round_price(item.close or item.forward) if item else 0)
+                self._effects.append(Publish(ListingSettled(items[1], items[2], price)))
             case Kind.BID:
                 self._effects.append(Publish(AuctionTaken(items[1], items[2], items[3])))
 
@@ -261,23 +258,23 @@ class Machine:
         for at, message in enumerate(event.messages, start=event.start):
             if self.engine.queue.setdefault(at, message) != message and at >= self.base.consumed:
                 raise Fault(f"message {at} has changed without being undone")
-        self._consume(event.now)
+        self.engine.consume(event.now)
 
-    def _consume(self, now: int) -> None:
-        """What L1 forces may cancel orders."""
-        consumed = self.engine.consumed
-        self.engine.consume(now)
-        if self.engine.consumed != consumed:
-            self._effects += self.matcher.remove_dead()
+    def _take_forced(self, markets: Sequence[Market]) -> None:
+        """What L1 forced in may have cancelled orders, and others want to know of it."""
+        forced, self.engine.forced = self.engine.forced, []
+        self._effects += self.matcher.remove_dead()
+        for items in forced:
+            self._tell(items, markets)
 
     def _apply_clock(self, now: int) -> None:
         self._effects += self.matcher.remove_expired(now)
-        self._consume(now)
+        self.engine.consume(now)
         for due, items in self._list_due():
-            settled = self._get_settled(items)
+            markets = self.state.markets
             if now >= due and self.engine.apply_group(now, [Row(items)], not_before=due)[0] == Code.OK:
                 self._effects += self.matcher.remove_dead()
-                self._tell(items, settled)
+                self._tell(items, markets)
 
     def _list_due(self) -> list[tuple[int, tuple[int, ...]]]:
         """What anyone may post from a time on, and we do: the settlement that the oracles never signed, and that of a shutdown."""
@@ -440,6 +437,7 @@ class Machine:
         self.engine = self.matcher.engine = engine
         self.is_dirty = False
         engine.consume(now)
+        engine.forced.clear()  # most of it was told before
         for row in rows:
             code, _ = engine.apply_group(now, [row], True, _get_mark_time(row.items))
             if code != Code.OK:

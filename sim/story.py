@@ -78,7 +78,10 @@ class Narrator:
                     f"the {UNDERLYINGS[underlying]} options of {encode_expiry(expiry)} have expired and are settled{at}", "green"
                 )
             for _, bidder, target, units, *_ in entry.taken:
-                self._story.say(f"at auction, account {bidder} takes {units} units of what account {target} can no longer hold", "magenta")
+                self._story.say(
+                    f"at auction, account {bidder} takes {units} unit{'s' * (units > 1)} of what account {target} can no longer hold",
+                    "magenta",
+                )
             for owner, amount in entry.withdrawals:
                 self._story.say(f"{self._cast.find_role(owner)} withdraws {format_usd(amount)}: to be paid once a claim with it is final")
         works = [event for _, event in seen.events if isinstance(event, WorkCredited)]

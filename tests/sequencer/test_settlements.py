@@ -26,6 +26,7 @@ from tests.sequencer.world import (
     build_mark_event,
     build_order_event,
     build_settle_event,
+    build_withdraw_event,
 )
 
 LOTS = 10
@@ -129,8 +130,26 @@ def test_a_fallback_that_is_forced_in__takes_the_orders_along() -> None:
     world = open_traded()
     finish(world, START + 60)
     due = EXPIRY + 7 * DAY_S
-    world.queue(due, (Message(due, ADDRESSES[7], encode_row(build_settle(0, EXPIRY, 0, True)), b""),))
+    effects = world.queue(due, (Message(due, ADDRESSES[7], encode_row(build_settle(0, EXPIRY, 0, True)), b""),))
+    assert list_news(effects, ListingSettled) == [ListingSettled(0, EXPIRY, FORWARD)]
     assert world.machine.state.get_account(1).positions == ()
     assert not world.machine.book.orders
     finish(world, due + 30)
     assert world.landed[-1].record.message_count == 1
+
+
+def test_what_is_forced_in_beside_an_order__is_told_too() -> None:
+    """Messages wait while a batch has rows; whatever opens the next one takes them along."""
+    world = open_traded()
+    due = EXPIRY + 7 * DAY_S
+    finish(world, START + 60)
+    before = due - 3  # the sequencer's own clock is not there yet
+    world.ask(build_withdraw_event(before, 3, USD, 1))
+    message = Message(due, ADDRESSES[7], encode_row(build_settle(0, EXPIRY, 0, True)), b"")
+    assert not list_news(world.queue(before, (message,)), ListingSettled)
+    world.apply(ClockElapsed(before + 2))
+    world.machine.engine.close_batch()
+    effects = world.apply(build_withdraw_event(before + 2, 3, USD, 2))
+    assert list_news(effects, ListingSettled) == [ListingSettled(0, EXPIRY, FORWARD)]
+    assert [gone.code for gone in list_news(effects, OrderRemoved)] == [Code.SERIES]
+    finish(world, due + 30)

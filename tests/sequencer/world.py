@@ -204,10 +204,10 @@ class World:
         self.queue(now, build_deposits(accounts, amount, now))
         self.apply(build_mark_event(now, now, 0))
 
-    def queue(self, now: int, messages: tuple[Message, ...]) -> None:
+    def queue(self, now: int, messages: tuple[Message, ...]) -> list[Effect]:
         start = len(self.messages)
         self.messages += messages
-        self.apply(MessagesQueued(now, start, messages))
+        return self.apply(MessagesQueued(now, start, messages))
 
     def see(self, now: int) -> None:
         self.apply(BlockSeen(now, now - START + 1, now))
