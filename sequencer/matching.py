@@ -231,6 +231,8 @@ class Matcher:
         state = self.engine.state
         if event.account >= state.globals.accounts:
             return Code.ACCOUNT
+        if state.globals.shutdown:
+            return Code.FROZEN
         account = state.get_account(event.account)
         if event.generation != account.generation:
             return Code.GENERATION
@@ -316,6 +318,8 @@ class Matcher:
         """Tells the makers."""
         if event.account >= self.engine.state.globals.accounts:
             return [Reply(event.request, refuse(Code.ACCOUNT))]
+        if self.engine.state.globals.shutdown:
+            return [Reply(event.request, refuse(Code.FROZEN))]
         if not self._is_listed(event.legs, self._get_time(event.now)):
             return [Reply(event.request, refuse(Code.SERIES))]
         if not event.now <= event.valid_until <= event.now + MAX_LIFE_S:

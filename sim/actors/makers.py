@@ -77,7 +77,8 @@ def choose_sheets(desk: Desk, until: int, books: Sequence[Book], resting: Mappin
     nothing any more places an empty page."""
     wanted = write_sheets(desk, books)
     stale = {account: pages for account, pages in wanted.items() if not _stays(resting.get(account), pages, until)}
-    return {account: pages or ((0, 1, 0, ()),) for account, pages in stale.items() if pages or account in resting}
+    quoting = {account for account, found in resting.items() if any(page[3] for page in found.pages)}
+    return {account: pages or ((0, 1, 0, ()),) for account, pages in stale.items() if pages or account in quoting}
 
 
 def _stays(resting: Resting | None, wanted: Pages, until: int) -> bool:

@@ -3,13 +3,16 @@
 from protocol.codec.frames import Message
 from protocol.codec.rows import encode_row
 from protocol.codes import Code
-from protocol.operations import build_settle
+from protocol.operations import build_settle, build_shutdown
+from protocol.types import INBOX_AUTHORITY
 from sequencer.events import (
     BatchLost,
     ClockElapsed,
     Effect,
     ListingSettled,
     OrderRemoved,
+    RfqReceived,
+    RowApplied,
     RowReceived,
 )
 from tests.sequencer.test_machine import MARK, finish, list_news, replay_on_l1
@@ -26,6 +29,7 @@ from tests.sequencer.world import (
     build_mark_event,
     build_order_event,
     build_settle_event,
+    build_sheet_event,
     build_withdraw_event,
 )
 
@@ -136,6 +140,30 @@ def test_a_fallback_that_is_forced_in__takes_the_orders_along() -> None:
     assert not world.machine.book.orders
     finish(world, due + 30)
     assert world.landed[-1].record.message_count == 1
+
+
+def test_shut_down__nothing_trades__and_a_day_later_the_sequencer_turns_all_into_cash() -> None:
+    world = open_traded()
+    finish(world, START + 40)
+    froze = START + 50
+    world.queue(froze, (Message(froze, INBOX_AUTHORITY, encode_row(build_shutdown()), b""),))
+    assert world.machine.state.globals.shutdown == froze
+    for price in (MARK // 2, MARK):  # one that would fill, and one that would rest
+        expect_refusal(world, build_order_event(froze + 1, 3, 0, price, 5, 1), Code.FROZEN)
+    expect_refusal(world, build_sheet_event(froze + 1, 3, 1, [(STRIKE, 1, MARK, 5, 0, 0)]), Code.FROZEN)
+    expect_refusal(world, RfqReceived(froze + 1, 1, 3, PLAIN, 5, froze + 60), Code.FROZEN)
+    assert isinstance(world.ask(build_mark_event(froze + 2, froze, START, FORWARD * 105 // 100, request=1)), RowApplied)
+    finish(world, froze + 30)
+    due = froze + world.rules.params.shutdown_s
+    world.apply(ClockElapsed(due - 1))
+    assert not world.machine.state.globals.is_settled
+    world.apply(ClockElapsed(due))
+    state = world.machine.state
+    assert state.globals.is_settled
+    assert [state.get_account(index).positions for index in (0, 1)] == [(), ()]
+    assert sum(get_cash(world)) + state.get_account(3).cash + state.globals.fees == 4 * 10**12
+    assert isinstance(world.ask(build_withdraw_event(due + 1, 1, 10**13, 1)), RowApplied)
+    finish(world, due + 30)
 
 
 def test_what_is_forced_in_beside_an_order__is_told_too() -> None:

@@ -158,6 +158,7 @@ def test_makers__series_gone__an_empty_page_takes_the_quotes_out() -> None:
     desk = Desk((3, 4), 100, 50)
     sheets = choose_sheets(desk, NOW, [], place(desk, make_books()))
     assert [[page[3] for page in pages] for pages in sheets.values()] == [[()], [()]]
+    assert choose_sheets(desk, NOW, [], {account: Resting(pages, (0,), NOW) for account, pages in sheets.items()}) == {}
     assert choose_sheets(desk, NOW, [], {}) == {}
 
 
