@@ -34,7 +34,7 @@ def compute_quotients(a: Ints, b: Ints) -> Ints:
 
     One rounding only, and it never passes an integer, which is a double itself: so the estimate is right or one too large.
     """
-    estimate = a.astype(np.float64) / b.astype(np.float64)
+    estimate = np.divide(a.astype(np.float64), b.astype(np.float64))
     estimate *= ONE
     quotient = estimate.astype(np.int64)
     quotient += ((a << Q) - quotient * b) >> SIGN_SHIFT
@@ -47,8 +47,7 @@ def compute_polynomials(coefficients: tuple[int, ...], x: Ints) -> tuple[Ints, N
     A product is rounded once, and never past an integer: only where the rounded one is an integer, other than that of x = 0, its floor
     may be one too large.
     """
-    y = x.astype(np.float64)
-    y *= 1 / ONE
+    y = np.ldexp(x.astype(np.float64), -Q)
     value = np.full_like(y, coefficients[-1])
     floor = np.empty_like(y)
     is_integer, is_doubtful = np.zeros((2, *x.shape), dtype=np.bool_)
