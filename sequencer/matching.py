@@ -107,17 +107,22 @@ class Matcher:
         return effects
 
     def remove_dead(self) -> list[Effect]:
-        """Orders and quotes whose account has cancelled, or was flagged, or whose series has been settled."""
-        state = self.engine.state
+        """Orders and quotes whose account has cancelled, or was flagged, or whose series has been settled; all of a frozen exchange."""
+        state, is_frozen = self.engine.state, bool(self.engine.state.globals.shutdown)
         dead = [
             order.key
             for account, orders in self.book.by_account.items()
             for order in orders.values()
-            if order.generation != state.get_account(account).generation
+            if is_frozen or order.generation != state.get_account(account).generation
         ]
-        code, reason = Code.GENERATION, REASONS[Code.GENERATION]
+        code = Code.FROZEN if is_frozen else Code.GENERATION
+        reason = REASONS[code]
         effects: list[Effect] = [self.remove(key, code, reason) for key in dead]
-        late = [account for account, found in self.sheets.by_account.items() if found.generation != state.get_account(account).generation]
+        late = [
+            account
+            for account, found in self.sheets.by_account.items()
+            if is_frozen or found.generation != state.get_account(account).generation
+        ]
         for account in late:
             effects += self.remove_sheet(account, code, reason)
         return [*effects, *self._remove_unlisted()]

@@ -14,6 +14,7 @@ from sequencer.events import (
     RfqReceived,
     RowApplied,
     RowReceived,
+    SheetRemoved,
 )
 from tests.sequencer.test_machine import MARK, finish, list_news, replay_on_l1
 from tests.sequencer.test_orders import expect_placed, expect_refusal
@@ -146,7 +147,11 @@ def test_shut_down__nothing_trades__and_a_day_later_the_sequencer_turns_all_into
     world = open_traded()
     finish(world, START + 40)
     froze = START + 50
-    world.queue(froze, (Message(froze, INBOX_AUTHORITY, encode_row(build_shutdown()), b""),))
+    world.apply(build_sheet_event(froze, 1, 9, [(STRIKE, 1, MARK // 2, 5, 0, 0)]))
+    effects = world.queue(froze, (Message(froze, INBOX_AUTHORITY, encode_row(build_shutdown()), b""),))
+    assert [(gone.account, gone.code) for gone in list_news(effects, OrderRemoved)] == [(2, Code.FROZEN)]
+    assert [(gone.account, gone.code) for gone in list_news(effects, SheetRemoved)] == [(1, Code.FROZEN)]
+    assert not world.machine.book.orders
     assert world.machine.state.globals.shutdown == froze
     for price in (MARK // 2, MARK):  # one that would fill, and one that would rest
         expect_refusal(world, build_order_event(froze + 1, 3, 0, price, 5, 1), Code.FROZEN)
