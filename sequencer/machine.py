@@ -239,6 +239,10 @@ class Machine:
                 self._effects.append(Publish(ListingSettled(items[1], items[2], price)))
             case Kind.BID:
                 self._effects.append(Publish(AuctionTaken(items[1], items[2], items[3])))
+            case Kind.TRADE:
+                fill = self.matcher.build_fill(items)
+                self._effects += [] if fill is None else [Publish(fill)]
+                self.matcher.follow_trades()
 
     def _apply_cancel(self, event: CancelReceived) -> None:
         own = self.book.by_account.get(event.account, {})
@@ -364,6 +368,7 @@ class Machine:
         if len(self.chain) == at and self.engine.batch is None:
             self.engine.apply_batch(batch)
             self._effects += self.matcher.remove_dead()
+            self.matcher.follow_trades()
             if r.number % self.settings.limits.checkpoint == 0:
                 entry.checkpoint = self.state.copy()
         else:
@@ -443,6 +448,7 @@ class Machine:
             if code != Code.OK:
                 self._effects.append(Publish(Lapsed(row.items, code)))
         self._effects += self.matcher.remove_dead()
+        self.matcher.follow_trades()
 
 
 def _is_same_call(entry: Entry, record: Record) -> bool:

@@ -3,12 +3,13 @@
 from protocol.codec.frames import Message
 from protocol.codec.rows import encode_row
 from protocol.codes import Code
-from protocol.operations import build_settle, build_shutdown
+from protocol.operations import build_order, build_settle, build_shutdown, build_trade
 from protocol.types import INBOX_AUTHORITY
 from sequencer.events import (
     BatchLost,
     ClockElapsed,
     Effect,
+    Fill,
     ListingSettled,
     OrderRemoved,
     RfqReceived,
@@ -16,6 +17,7 @@ from sequencer.events import (
     RowReceived,
     SheetRemoved,
 )
+from sequencer.snapshot import dump_machine, load_machine
 from tests.sequencer.test_machine import MARK, finish, list_news, replay_on_l1
 from tests.sequencer.test_orders import expect_placed, expect_refusal
 from tests.sequencer.world import (
@@ -186,3 +188,42 @@ def test_what_is_forced_in_beside_an_order__is_told_too() -> None:
     assert list_news(effects, ListingSettled) == [ListingSettled(0, EXPIRY, FORWARD)]
     assert [gone.code for gone in list_news(effects, OrderRemoved)] == [Code.SERIES]
     finish(world, due + 30)
+
+
+def test_after_a_restart__orders_of_a_settled_listing_leave_the_book_too() -> None:
+    world = open_traded()
+    finish(world, EXPIRY - 60)
+    machine = load_machine(dump_machine(world.machine), world.rules, world.machine.settings)
+    settle = build_settle_event(EXPIRY + 1, EXPIRY, STRIKE)
+    assert [type(effect) for effect in machine.apply(settle)] == [type(effect) for effect in world.apply(settle)]
+    assert not machine.book.orders
+    assert not world.machine.book.orders
+
+
+def test_trades_that_are_forced_in__are_told_and_the_books_follow() -> None:
+    """What is left on the chain of an order or of a quote, anybody may trade who has an order that crosses it."""
+    world = World()
+    world.open()
+    book, slots = world.machine.book, world.rules.params.order_slots
+    expect_placed(world, build_order_event(START + 1, 0, 0, MARK, 10, 1))
+    expect_placed(world, build_order_event(START + 1, 1, 1, MARK, 2, 1))
+    quotes = [(STRIKE, 1, MARK - 2, 9, MARK + 1, 9), (STRIKE + USD, 1, 1, 9, 0, 0)]
+    world.apply(build_sheet_event(START + 1, 3, 1, quotes, max_lots=9, valid_s=30))
+    expect_placed(world, build_order_event(START + 1, 1, 0, MARK - 2, 2, 2))
+    assert (book.get_depth(PLAIN, 1, 9), book.get_depth(PLAIN, 0, 9)) == ([(MARK - 2, 7)], [(MARK, 8), (MARK + 1, 7)])
+    finish(world, START + 10)
+
+    taker = build_order_event(START + 10, 2, 1, MARK + 1, 8, 1)
+    rows = [build_order(2, CALL, 1, MARK + 1, 8, 1, taker.valid_until), build_trade(0, 1, 2, 1, 3), build_trade(3, 1 + 2 * slots, 2, 1, 5)]
+    before = world.machine.state.globals.fees
+    message = Message(START + 10, INBOX_AUTHORITY, b"".join(map(encode_row, rows)), taker.signature)
+    effects = world.queue(START + 10, (message,))
+    fills = list_news(effects, Fill)
+    assert [(fill.maker, fill.maker_nonce, fill.taker, fill.price, fill.lots) for fill in fills] == [
+        (0, 1, 2, MARK, 3),
+        (3, 1, 2, MARK + 1, 5),
+    ]
+    assert (book.get_depth(PLAIN, 1, 9), book.get_depth(PLAIN, 0, 9)) == ([(MARK - 2, 2)], [(MARK, 5), (MARK + 1, 2)])
+    assert sum(fill.fee for fill in fills) == world.machine.state.globals.fees - before
+    finish(world, START + 30)
+    assert replay_on_l1(world).get_root() == world.machine.state.get_root()
