@@ -7,17 +7,18 @@ measurement. What one process does is timed in its own processor time. Writes `.
 import argparse
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from time import process_time
 from typing import Any
 
 from coincurve import PublicKey
+from msgspec.structs import replace
 from rich.console import Console
 from rich.table import Table
 
 from bench import kernels
+from bench.sheets import measure_sheets
 from bench.stream import Stream, make_stream, open_machine
 from bench.tracing import measure_tracing
 from bench.verify import measure_verification
@@ -157,6 +158,10 @@ def run(trades: int) -> dict[str, Any]:
     scan_ms = kernels.scan_10000x20()
     reprice_ms = kernels.reprice_500()
     margin_ms = kernels.margin_64()
+    greeks_ms = kernels.greeks_500()
+    listed_ms = kernels.greeks_500(kernels.make_listing)
+    book_margin_ms = kernels.margin_64_of_book()
+    follow_ms = kernels.follow_account()
     return {
         "r_us": r * 1e6,
         "signer_r": signer_r,
@@ -175,8 +180,18 @@ def run(trades: int) -> dict[str, Any]:
         "scan_10000x20_r": scan_ms / 1e3 / r,
         "margin_64_positions_us": margin_ms * 1e3,
         **measure_tracing(stream),
+        "margin_64_positions_r": margin_ms / 1e3 / r,
+        "margin_64_positions_of_book_us": book_margin_ms * 1e3,
+        "margin_64_positions_of_book_r": book_margin_ms / 1e3 / r,
+        "reprice_500_series_with_greeks_ms": greeks_ms,
+        "reprice_500_series_with_greeks_r": greeks_ms / 1e3 / r,
+        "reprice_500_listed_series_with_greeks_ms": listed_ms,
+        "reprice_500_listed_series_with_greeks_r": listed_ms / 1e3 / r,
+        "follow_account_20_positions_us": follow_ms * 1e3,
+        "follow_account_20_positions_r": follow_ms / 1e3 / r,
         **measure_verification(),
         **count_bytes(stream),
+        **measure_sheets(),
     }
 
 

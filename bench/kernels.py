@@ -54,6 +54,16 @@ def make_series(count: int) -> list[int]:
     return sorted(found)
 
 
+@cache
+def make_listing(count: int) -> list[int]:
+    """As a venue lists them: a call and a put of each strike, the strikes of a slice evenly between 0.6 and 1.4 of the forward."""
+    items = [(underlying, item) for underlying, market in enumerate(make_markets()) for item in market.slices]
+    places = [(*items[at % len(items)], at // len(items)) for at in range(count >> 1)]
+    steps = places[-1][2] + 1
+    strikes = [(of, item.expiry, item.forward * (60 * steps + 80 * at) // (100 * steps) // 10_000 * 10_000) for of, item, at in places]
+    return sorted(encode_series(*strike, is_call) for strike in strikes for is_call in (0, 1))
+
+
 def make_positions(rng: random.Random, count: int) -> tuple[Position, ...]:
     """Long and short, up to 1,000 lots each."""
     return tuple((series, rng.choice((-1, 1)) * rng.randrange(1, 1001)) for series in sorted(rng.sample(make_series(500), count)))
@@ -75,6 +85,12 @@ def reprice_500() -> float:
     return measure_ms(lambda: RiskTable(series, markets))
 
 
+def greeks_500(make: Callable[[int], list[int]] = make_series) -> float:
+    """The same mark, and the Greeks of the 500 series."""
+    series, markets = make(500), make_markets()
+    return measure_ms(lambda: RiskTable(series, markets).compute_greeks(DAY_S))
+
+
 def scan_10000x20() -> float:
     """Equity and maintenance of 10,000 accounts of 20 positions, the table given."""
     book = make_book(10_000, 20)
@@ -87,3 +103,23 @@ def margin_64() -> float:
     table = RiskTable(make_series(500), make_markets())
     positions = make_positions(random.Random(3), 64)
     return measure_ms(lambda: table.compute_margin(0, positions), 101)
+
+
+def margin_64_of_book() -> float:
+    """The same account in a book that follows it."""
+    book = ScanBook()
+    book.set_account(0, 0, make_positions(random.Random(3), 64))
+    table = RiskTable(book.series, make_markets())
+    return measure_ms(lambda: book.compute_margin(0, table), 101)
+
+
+def follow_account() -> float:
+    """A book takes in an account of 20 positions that traded."""
+    book = make_book(1_000, 20)
+    positions = [make_positions(random.Random(seed), 20) for seed in range(100)]
+
+    def work() -> None:
+        for account, held in enumerate(positions):
+            book.set_account(account, 0, held)
+
+    return measure_ms(work) / len(positions)

@@ -209,7 +209,11 @@ async def start_tracer(rules: Rules, steps: str = HONEST_STEPS) -> TracerProcess
     command = [sys.executable, "-m", "challenger.worker"]
     process = await trio.lowlevel.open_process(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     tracer = TracerProcess(process)
-    await tracer.tell((encode_rules(rules), steps))
+    try:
+        await tracer.tell((encode_rules(rules), steps))
+    except BaseException:
+        await tracer.close()  # nobody else has it
+        raise
     return tracer
 
 

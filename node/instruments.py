@@ -20,6 +20,8 @@ MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", 
 EXPIRY_HOUR = 8  # UTC, as on Deribit
 USD = 1_000_000
 CENTURY = 2000
+FIRST_EXPIRY = int(datetime(CENTURY, 1, 1, tzinfo=UTC).timestamp())
+END_EXPIRY = int(datetime(CENTURY + 100, 1, 1, tzinfo=UTC).timestamp())
 NAME = re.compile(r"([A-Z]{3,4})-(\d{1,2})([A-Z]{3})(\d{2})(?:T(\d{2})(\d{2})(\d{2}))?-(\d{1,8})(?:d(\d{1,2}))?-([CP])", re.ASCII)
 
 RATIO = re.compile(r"-?[1-9]\d{0,2}", re.ASCII)
@@ -27,9 +29,9 @@ RATIO = re.compile(r"-?[1-9]\d{0,2}", re.ASCII)
 
 def encode_expiry(expiry: int) -> str:
     """`27MAR26`, with a time of day unless it is 08:00:00. Years 2000 to 2099."""
+    if not FIRST_EXPIRY <= expiry < END_EXPIRY:
+        raise NodeError(NodeCode.INSTRUMENT, f"no name for an expiry at {expiry}: only years {CENTURY} to {CENTURY + 99} have one")
     when = datetime.fromtimestamp(expiry, UTC)
-    if not CENTURY <= when.year < CENTURY + 100:
-        raise NodeError(NodeCode.INSTRUMENT, f"no name for an expiry in the year {when.year}")
     day = f"{when.day}{MONTHS[when.month - 1]}{when.year - CENTURY:02}"
     return day if (when.hour, when.minute, when.second) == (EXPIRY_HOUR, 0, 0) else f"{day}T{when:%H%M%S}"
 

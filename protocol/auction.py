@@ -32,7 +32,7 @@ def compute_price(legs: tuple[Leg, ...], age: int, markets: Sequence[Market], ke
     return gross - compute_discount(kernel.compute_margin(0, legs, markets).maintenance, age)
 
 
-def has_buffer(margin: Margin) -> bool:
-    """Whether equity is 1.2 times the maintenance: then nothing more is sold."""
+def is_restored(margin: Margin) -> bool:
+    """No debt, and no shorts or equity of 1.2 times the maintenance: then nothing more is sold."""
     over, under = BUFFER
-    return under * margin.equity >= over * margin.maintenance
+    return margin.cash >= 0 and (not margin.has_short or under * margin.equity >= over * margin.maintenance)

@@ -29,8 +29,8 @@ class Code(IntEnum):
     SELF_TRADE = 19  # maker and taker are one account or one owner
     LOTS = 20  # zero or out of range
     PRICE = 21  # out of range
-    STRIKE = 22  # outside a tenth to ten times the forward, or out of range
-    LEGS = 23  # of a combo: not 2 to 4, not ascending, or a ratio out of range
+    STRIKE = 22  # outside a tenth to ten times the forward
+    LEGS = 23  # of a combo or a bid: not ascending, a ratio out of range, or not in the one form that it has
     POST_ONLY = 24  # the taker's order never takes
     REDUCE_ONLY = 25  # the order may only make a position smaller
     FILL_OR_KILL = 26  # the order fills in one trade or not at all
@@ -55,7 +55,7 @@ class Code(IntEnum):
     # liquidation and the backstop pool
     NOT_FLAGGED = 50  # no auction runs
     BID_SIZE = 51  # more than the account holds, or than what restores its buffer
-    POOL = 52  # a request is pending, or nothing or too much was asked for
+    POOL = 52  # a request is pending, or too little or too much was asked for
     # shutdown
     FROZEN = 60  # the exchange is shut down
     SHUTDOWN_TIME = 61  # too early, or over

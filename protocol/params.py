@@ -76,7 +76,8 @@ class Params:
         return nonce & (1 << self.slot_depth) - 1
 
     def at_speed(self, speed: int) -> "Params":
-        """For a chain whose clock runs `speed` times faster than the wall: L1-side durations keep their length on the wall.
+        """For a chain whose clock runs `speed` times faster than the wall: L1-side durations keep their length on the wall, and so does a
+        sheet of quotes, which lives as long as a message may be under way.
 
         Market time (mark gap and age) is not touched: it belongs to the replayed market.
         """
@@ -88,6 +89,7 @@ class Params:
             entry_s=self.entry_s * speed,
             censorship_s=self.censorship_s * speed,
             grace_s=self.grace_s * speed,
+            sheet_life_s=self.sheet_life_s * speed,
             silence_s=self.silence_s * speed,
         )
 
@@ -99,7 +101,7 @@ MAINNET = Params(
     outbox_depth=30,  # entries are for ever: 2**24 could be used up for 400 ETH of forced withdrawals, and nobody would get out
     batch_depth=12,
     history_height=28,
-    steps_per_second=5_000,
+    steps_per_second=3_500,  # with every account in a scan five times, an epoch fits its history
     steps_cap=10_000_000,
     epoch_s=12 * 3600,
     inclusion_delay_s=3600,

@@ -1,12 +1,16 @@
 """The WebSocket server: sessions, limits, and what is told to subscribers.
 
 Everything that a connection may hold is bounded: the size of a message, requests in one, requests that wait, channels, and what waits to
-be sent. A reader that is too slow is dropped, with that as the reason of the close.
+be sent. A reader that is too slow is dropped, with that as the reason of the close. Whatever takes long is done in turns, so that nobody's
+questions hold up everybody's orders.
 """
 
 import secrets
-from collections.abc import Callable, Mapping
+import time
+import traceback
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain, zip_longest
 from typing import Any
 
 import msgspec
@@ -41,7 +45,12 @@ from sequencer.submissions import Identity, Submission, render_fill, render_rfq,
 from sequencer.verify import Verifiers
 
 CLOSE_POLICY = 1008  # RFC 6455
-MAX_ANSWER_BYTES = 4 << 20  # what is read in one message; more is refused: one message must not hold up everybody's orders
+TOO_SLOW = "too slow: what it subscribed to was not read"
+MAX_ANSWER_BYTES = 4 << 20  # what is read in one message; more is refused
+MAX_UNSENT_BYTES = 8 << 20  # of one connection; more drops it
+FULL_BYTES = 1 << 20  # while so much of a connection is unsent, none of its messages is answered
+MAX_WORKING_BYTES = 32 << 20  # of all messages that are being worked on; others wait
+TURN_S = 0.002  # of reads or tickers at a time
 Log = Callable[[str, dict[str, Any]], None]
 
 
@@ -62,16 +71,27 @@ class Session:
         self.socket = socket
         self.identity = Identity(secrets.token_hex(16))
         self.slots = trio.Semaphore(limits.outstanding)
+        self.reading = trio.Lock()  # one message at a time is read for
         self.reason = ""
         self.scope = trio.CancelScope()
+        self.unsent = 0  # bytes
+        self._sent = trio.Event()
         self._send, self._receive = trio.open_memory_channel[bytes](limits.queue)
 
     def push(self, message: bytes) -> None:
         """To be sent; drops the connection if too much waits."""
+        self.unsent += len(message)
         try:
             self._send.send_nowait(message)
         except trio.WouldBlock:
-            self.drop("too slow: what it subscribed to was not read")
+            self.drop(TOO_SLOW)
+        if self.unsent > MAX_UNSENT_BYTES:
+            self.drop(TOO_SLOW)
+
+    async def wait_for_room(self) -> None:
+        """Until most of what was pushed is sent: who reads no answers gets no more of them."""
+        while self.unsent > FULL_BYTES:
+            await self._sent.wait()
 
     def drop(self, reason: str) -> None:
         """Ends the session."""
@@ -82,6 +102,22 @@ class Session:
         """Sends what waits."""
         async for message in self._receive:
             await self.socket.send_message(message.decode())
+            self.unsent -= len(message)
+            self._sent.set()
+            self._sent = trio.Event()
+
+
+class Turns:
+    """Of work that is not urgent: the others come in between."""
+
+    def __init__(self) -> None:
+        self._began = time.perf_counter()
+
+    async def pause(self) -> None:
+        """If it is time."""
+        if time.perf_counter() - self._began > TURN_S:
+            await trio.lowlevel.checkpoint()
+            self._began = time.perf_counter()
 
 
 class _Server(WebSocketServer):
@@ -116,6 +152,10 @@ class Api:
         self._limits = limits
         self._log = log
         self._sessions: set[Session] = set()
+        self._working = 0  # bytes of messages that are being worked on
+        self._waiting = trio.lowlevel.ParkingLot()
+        self._marked: set[int] = set()  # underlyings whose tickers are to be told
+        self._wake = trio.Event()
 
     async def serve(self, host: str, port: int, *, task_status: trio.TaskStatus[int]) -> None:
         """Until cancelled; `task_status` gets the port."""
@@ -131,6 +171,7 @@ class Api:
                     disconnect_timeout=2,
                 )
                 server.limit, server.log = 2 * self._limits.connections, self._log
+                nursery.start_soon(self._tell_tickers)
                 await nursery.start(server.run)
                 task_status.started(server.port)
         except* OSError as errors:
@@ -174,29 +215,48 @@ class Api:
             except ConnectionClosed:
                 return
             await session.slots.acquire()
+            while self._working > MAX_WORKING_BYTES:
+                await self._waiting.park()
+            self._working += len(message)
             nursery.start_soon(self._answer, session, message)
 
     async def _answer(self, session: Session, message: str | bytes) -> None:
         try:
-            replies = await self.process(session.identity, message)
-            if replies is not None:
-                session.push(msgspec.json.encode(replies))
+            await self._process(session, message)
         finally:
             session.slots.release()
+            self._working -= len(message)
+            self._waiting.unpark_all()
 
     # -- messages
 
-    async def process(self, identity: Identity, message: str | bytes) -> object:
-        """The reply to one message, in its form. All signatures of a message are recovered together, and all its operations applied in
-        order.
+    async def _process(self, session: Session, message: str | bytes) -> None:
+        """Pushes the reply to one message, in its form. All signatures of a message are recovered together, and all its operations applied
+        in order.
         """
         try:
             raws = rpc.decode_message(message)
         except ApiError as error:
-            return rpc.encode_error(None, error)
+            return session.push(msgspec.json.encode(rpc.encode_error(None, error)))
+        async with session.reading:
+            await session.wait_for_room()
+            ids, values, size = await self._call_all(raws, session.identity)
+            session.unsent += size  # from now on: they may wait for the disk
+        try:
+            await self._submit(values)
+        finally:
+            session.unsent -= size
+        replies = [
+            rpc.encode_error(request_id, value) if isinstance(value, ApiError) else rpc.encode_result(request_id, value)
+            for request_id, value in zip(ids, values, strict=True)
+        ]
+        return session.push(msgspec.json.encode(replies if rpc.is_batch(message) else replies[0]))
+
+    async def _call_all(self, raws: list[msgspec.Raw], identity: Identity) -> tuple[list[int | str | None], list[Any], int]:
+        """Identifiers, values, and the bytes of those that are answers already."""
         ids: list[int | str | None] = []
         values: list[Any] = []
-        size = 0
+        size, turns = 0, Turns()
         for raw in raws:
             request_id, value = self._call(raw, identity, is_full=size > MAX_ANSWER_BYTES)
             if not isinstance(value, ApiError | Submission):
@@ -204,12 +264,8 @@ class Api:
                 size += len(memoryview(value))
             ids.append(request_id)
             values.append(value)
-        await self._submit(values)
-        replies = [
-            rpc.encode_error(request_id, value) if isinstance(value, ApiError) else rpc.encode_result(request_id, value)
-            for request_id, value in zip(ids, values, strict=True)
-        ]
-        return replies if rpc.is_batch(message) else replies[0]
+            await turns.pause()
+        return ids, values, size
 
     def _call(self, raw: msgspec.Raw, identity: Identity, *, is_full: bool) -> tuple[int | str | None, Any]:
         request_id = None
@@ -221,6 +277,12 @@ class Api:
             return request_id, self._methods.call(request, identity)
         except ApiError as error:
             return request_id, error
+        except Exception as error:  # noqa: BLE001 - one question's bug must not end the exchange; what changes the state is not called here
+            return request_id, self._fail(error)
+
+    def _fail(self, error: Exception) -> ApiError:
+        self._log("api.failed", {"error": repr(error)[:200], "trace": traceback.format_tb(error.__traceback__)[-3:]})
+        return ApiError(rpc.INTERNAL_ERROR, "a fault of the sequencer: whatever was asked for may have been done")
 
     async def _submit(self, values: list[Any]) -> None:
         """Replaces each submission by its answer or its error."""
@@ -252,6 +314,8 @@ class Api:
                 values[at] = values[at].render(results[first:last])
             except ApiError as error:
                 values[at] = error
+            except Exception as error:  # noqa: BLE001 - as above: this only writes the answer
+                values[at] = self._fail(error)
 
     async def _wait_until(self, time: int) -> None:
         while (ahead := time - self.desk.clock.now()) > 0:
@@ -262,14 +326,39 @@ class Api:
     def tell(self, news: News) -> None:
         """To everyone who subscribed."""
         for channel, data in self._render(news):
-            message = None
-            account = int(channel[5:]) if channel.startswith("user.") else None
-            for session in tuple(self._sessions):
-                if channel in session.identity.channels:
-                    if account is not None and not self._methods.is_owner(account, session.identity):
-                        continue
-                    message = message or _encode_notice(channel, data)
-                    session.push(message)
+            self._publish(channel, data)
+        if isinstance(news, MarkApplied):
+            self._marked.add(news.underlying)
+            self._wake.set()
+
+    def _publish(self, channel: str, data: Any) -> None:
+        message = None
+        account = int(channel[5:]) if channel.startswith("user.") else None
+        for session in tuple(self._sessions):
+            if channel in session.identity.channels:
+                if account is not None and not self._methods.is_owner(account, session.identity):
+                    continue
+                message = message or _encode_notice(channel, data)
+                session.push(message)
+
+    async def _tell_tickers(self) -> None:
+        """After a mark, in turns with everything else: all connections together may want tens of thousands. Marks that come meanwhile make
+        one more round."""
+        while True:
+            await self._wake.wait()
+            self._wake = trio.Event()
+            marked, self._marked = self._marked, set()
+            turns = Turns()
+            for channel in self._list_tickers():
+                legs = self._methods.get_legs_of(channel)
+                if any(leg >> 32 >> UNDERLYING_SHIFT in marked for leg in legs):
+                    self._publish(channel, views.view_ticker(self.desk.machine, legs))
+                await turns.pause()
+
+    def _list_tickers(self) -> Iterable[str]:
+        """One of each connection, then another of each: none waits for all of another's."""
+        wanted = [[name for name in session.identity.channels if name.startswith("ticker.")] for session in self._sessions]
+        return dict.fromkeys(name for name in chain.from_iterable(zip_longest(*wanted)) if name is not None)
 
     def _render(self, news: News) -> list[tuple[str, Any]]:
         match news:
@@ -292,9 +381,10 @@ class Api:
             case MarkApplied():
                 market = self.desk.machine.state.markets[news.underlying]
                 mark = {"currency": UNDERLYINGS[news.underlying], "timestamp": news.time, "index_price": market.index_price}
-                return [("marks", mark | {"halted_until": market.halted_until}), *self._render_tickers(news.underlying)]
-            case ListingSettled(underlying, expiry):
-                return [("settlements", {"currency": UNDERLYINGS[underlying], "expiration_timestamp": expiry})]
+                return [("marks", mark | {"halted_until": market.halted_until})]
+            case ListingSettled(underlying, expiry, price):
+                settled = {"currency": UNDERLYINGS[underlying], "expiration_timestamp": expiry, "delivery_price": price}
+                return [("settlements", settled)]
             case AuctionTaken(account, target, units):
                 return [("auctions", {"account": account, "target": target, "amount": units})]
             case BatchClosed():
@@ -304,15 +394,6 @@ class Api:
                 return [("batches", {"state": "landed", "number": number, "messages": count, "frames": news.record.frame_count})]
             case Lapsed():
                 return [("batches", {"state": "lapsed", "items": [str(item) for item in news.items], "code": news.code})]
-
-    def _render_tickers(self, underlying: int) -> list[tuple[str, Any]]:
-        wanted = {channel for session in self._sessions for channel in session.identity.channels if channel.startswith("ticker.")}
-        found = []
-        for channel in sorted(wanted):
-            legs = self._methods.get_legs_of(channel)
-            if underlying in [leg >> 32 >> UNDERLYING_SHIFT for leg in legs]:
-                found.append((channel, views.view_ticker(self.desk.machine, legs)))
-        return found
 
     def stop(self) -> None:
         """Tells every session why."""

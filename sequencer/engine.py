@@ -14,7 +14,7 @@ from protocol.codec.inflate import MAX_ROWS_BYTES, decode_frame, encode_frame
 from protocol.codec.rows import encode_row
 from protocol.codes import Code
 from protocol.leap import Leap
-from protocol.operations import count_signatures, get_layout
+from protocol.operations import Layout, count_signatures, get_layout
 from protocol.rules import Rules
 from protocol.signing import get_signer
 from protocol.state import EMPTY_ORDER, State
@@ -95,9 +95,8 @@ class Closed(NamedTuple):
     size: int
 
 
-def fit_signatures(row: Row, rules: Rules) -> Row:
+def fit_signatures(row: Row, layout: Layout | None, rules: Rules) -> Row:
     """Cut or filled up with blanks, so that the next row's signatures stay in place."""
-    layout = get_layout(row.items)
     wanted = 0 if layout is None else count_signatures(layout, row.items[0], rules.params.quorum) * SIGNATURE_BYTES
     return row if len(row.signatures) == wanted else Row(row.items, (row.signatures + BLANK * (wanted // SIGNATURE_BYTES))[:wanted])
 
@@ -110,19 +109,16 @@ class Engine:
         self.limits = limits
         self._get_signer = get_signer
         self.leap = Leap(state, rules, get_signer)
+        self.state = state  # as of the last operation
         self.queue: dict[int, Message] = {}  # confirmed messages by number
         self.consumed = 0  # messages that batches have taken, landed or not
         self.last_time = 0  # of the newest batch or frame
         self.batch: OpenBatch | None = None
         self.frame: OpenFrame | None = None
         self.closed: list[tuple[Closed, State | None]] = []  # to be taken by the machine; now and then with a copy of the state after it
+        self.forced: list[tuple[int, ...]] = []  # rows of messages that applied, to be taken by the machine
         self.changes = 0  # grows with everything that is not rolled back
         self.unmarked = 0  # batches since the last copy
-
-    @property
-    def state(self) -> State:
-        """As of the last operation."""
-        return self.leap.state
 
     # -- batches
 
@@ -134,7 +130,7 @@ class Engine:
         while self.consumed in self.queue and len(batch.messages) < MAX_MESSAGES:
             message = self.queue[self.consumed]
             self.leap.open_message(message.time, message.authority, message.signatures)
-            self.leap.apply_rows(message.rows)
+            self.forced += [outcome.items for outcome in self.leap.apply_rows(message.rows) if outcome.code == Code.OK]
             batch.messages.append(message)
             self.consumed += 1
             self.changes += 1
@@ -203,12 +199,12 @@ class Engine:
     def apply_group(self, now: int, rows: Sequence[Row], must_apply: bool = True, not_before: int = 0) -> tuple[Code, int]:
         """All of the rows or none: the code, and which row gave it. Without `must_apply` every row is kept, whatever its code.
         `not_before` is the least time at which they may run, so far as it has come."""
-        rows = [fit_signatures(row, self.rules) for row in rows]
+        layouts = [get_layout(row.items) for row in rows]
+        rows = [fit_signatures(row, layout, self.rules) for row, layout in zip(rows, layouts, strict=True)]
         data = b"".join([encode_row(row.items) for row in rows])
         signatures = b"".join([row.signatures for row in rows])
         frame = self._ensure_frame(now, len(data), len(signatures), not_before)
         before = self.state.globals
-        layouts = [get_layout(row.items) for row in rows]
         spent = sum([layout.steps if layout else 1 for layout in layouts[:-1]])
         if before.allowance <= spent:
             return Code.ALLOWANCE, 0

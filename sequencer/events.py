@@ -3,8 +3,9 @@
 `request` names whom to answer; 0 for nobody.
 """
 
-from dataclasses import dataclass
 from enum import IntEnum
+
+from msgspec import Struct
 
 from protocol.codec.frames import Batch, Frame, Message
 from protocol.types import Record
@@ -29,8 +30,7 @@ class Refusal(IntEnum):
 # -- events
 
 
-@dataclass(frozen=True, slots=True)
-class OrderReceived:
+class OrderReceived(Struct, frozen=True):
     """`signer` was recovered from the signature over exactly these terms; 0 if none could be. `rfq` is the number of the request for
     quotes that it belongs to, 0 for the public book."""
 
@@ -52,8 +52,7 @@ class OrderReceived:
     signer: int
 
 
-@dataclass(frozen=True, slots=True)
-class SheetReceived:
+class SheetReceived(Struct, frozen=True):
     """A sheet of quotes. `hashes` are its pages', over which, with the other terms, `signer` was recovered."""
 
     now: int
@@ -68,8 +67,7 @@ class SheetReceived:
     signer: int
 
 
-@dataclass(frozen=True, slots=True)
-class RfqReceived:
+class RfqReceived(Struct, frozen=True):
     """Somebody asks for quotes for `lots` units. Its account has been authenticated."""
 
     now: int
@@ -80,8 +78,7 @@ class RfqReceived:
     valid_until: int
 
 
-@dataclass(frozen=True, slots=True)
-class RowReceived:
+class RowReceived(Struct, frozen=True):
     """Any other operation. With `must_apply` unset it is posted even if it changes nothing."""
 
     now: int
@@ -91,8 +88,7 @@ class RowReceived:
     must_apply: bool
 
 
-@dataclass(frozen=True, slots=True)
-class CancelReceived:
+class CancelReceived(Struct, frozen=True):
     """Takes resting orders out of the book; no nonces means all of the account's."""
 
     now: int
@@ -101,8 +97,7 @@ class CancelReceived:
     nonces: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class MessagesQueued:
+class MessagesQueued(Struct, frozen=True):
     """Forced messages from number `start` on, confirmed on L1."""
 
     now: int
@@ -110,15 +105,13 @@ class MessagesQueued:
     messages: tuple[Message, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ClockElapsed:
+class ClockElapsed(Struct, frozen=True):
     """Some time has passed."""
 
     now: int
 
 
-@dataclass(frozen=True, slots=True)
-class BlockSeen:
+class BlockSeen(Struct, frozen=True):
     """L1's newest confirmed block."""
 
     now: int
@@ -126,8 +119,7 @@ class BlockSeen:
     time: int
 
 
-@dataclass(frozen=True, slots=True)
-class BatchLanded:
+class BatchLanded(Struct, frozen=True):
     """A batch is confirmed on L1. Its content comes along unless it is, by its record, the one that was posted next."""
 
     now: int
@@ -135,8 +127,7 @@ class BatchLanded:
     batch: Batch | None
 
 
-@dataclass(frozen=True, slots=True)
-class BatchLost:
+class BatchLost(Struct, frozen=True):
     """A posted batch will not land: L1 reverted it, or its transaction was given up."""
 
     now: int
@@ -144,8 +135,7 @@ class BatchLost:
     is_reverted: bool
 
 
-@dataclass(frozen=True, slots=True)
-class L1Undone:
+class L1Undone(Struct, frozen=True):
     """A reorganisation below the confirmations: batches and messages from these numbers on are not on L1 any more."""
 
     now: int
@@ -171,8 +161,7 @@ Event = (
 # -- what effects carry
 
 
-@dataclass(frozen=True, slots=True)
-class Fill:
+class Fill(Struct, frozen=True):
     """A trade that the rules applied. `price` is the maker's, `fee` the taker's, 1e-6 USD."""
 
     number: int
@@ -188,8 +177,7 @@ class Fill:
     fee: int
 
 
-@dataclass(frozen=True, slots=True)
-class OrderPlaced:
+class OrderPlaced(Struct, frozen=True):
     """What became of an order: fills, and what rests. `code` says why the remainder does not rest, 0 if it does or nothing remains."""
 
     account: int
@@ -204,8 +192,7 @@ class OrderPlaced:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class OrderRemoved:
+class OrderRemoved(Struct, frozen=True):
     """A resting order left the book without a fill; with a `place`, a side of a quote did."""
 
     account: int
@@ -217,8 +204,7 @@ class OrderRemoved:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class QuoteDropped:
+class QuoteDropped(Struct, frozen=True):
     """A side of a quote that is not in the book: it would have traded at once, or its series is not listed."""
 
     legs: Legs
@@ -226,8 +212,7 @@ class QuoteDropped:
     code: int
 
 
-@dataclass(frozen=True, slots=True)
-class SheetPlaced:
+class SheetPlaced(Struct, frozen=True):
     """What became of a sheet: so many sides of quotes are in the book, in place of those of the sheet before."""
 
     account: int
@@ -236,8 +221,7 @@ class SheetPlaced:
     dropped: tuple[QuoteDropped, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class SheetRemoved:
+class SheetRemoved(Struct, frozen=True):
     """All that was left of a sheet left the book."""
 
     account: int
@@ -246,8 +230,7 @@ class SheetRemoved:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class RfqOpened:
+class RfqOpened(Struct, frozen=True):
     """A request for quotes, which makers answer with orders that name its number."""
 
     number: int
@@ -257,8 +240,7 @@ class RfqOpened:
     valid_until: int
 
 
-@dataclass(frozen=True, slots=True)
-class RfqAnswered:
+class RfqAnswered(Struct, frozen=True):
     """An order of somebody else waits for the one who asked."""
 
     number: int
@@ -270,40 +252,35 @@ class RfqAnswered:
     lots: int
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Struct, frozen=True):
     """The operation changed nothing. Positive codes are the rules', negative ones `Refusal`."""
 
     code: int
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class RowApplied:
+class RowApplied(Struct, frozen=True):
     """`code` is not OK only where the row was to be posted regardless."""
 
     code: int
     batch: int
 
 
-@dataclass(frozen=True, slots=True)
-class Cancelled:
+class Cancelled(Struct, frozen=True):
     """Nonces of the orders that left the book, and whether a sheet of quotes did."""
 
     nonces: tuple[int, ...]
     has_sheet: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Lapsed:
+class Lapsed(Struct, frozen=True):
     """An operation that had been acknowledged did not survive its batch's being headed anew."""
 
     items: tuple[int, ...]
     code: int
 
 
-@dataclass(frozen=True, slots=True)
-class BatchClosed:
+class BatchClosed(Struct, frozen=True):
     """Its frames are fixed; it waits to be posted."""
 
     entry: int
@@ -314,24 +291,22 @@ class BatchClosed:
     bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class MarkApplied:
+class MarkApplied(Struct, frozen=True):
     """A new surface for one underlying."""
 
     underlying: int
     time: int
 
 
-@dataclass(frozen=True, slots=True)
-class ListingSettled:
-    """All positions of one expiry have become cash."""
+class ListingSettled(Struct, frozen=True):
+    """All positions of one expiry have become cash, at this price of the underlying (1e-6 USD a unit)."""
 
     underlying: int
     expiry: int
+    price: int
 
 
-@dataclass(frozen=True, slots=True)
-class AuctionTaken:
+class AuctionTaken(Struct, frozen=True):
     """A bid was awarded: `units` of the legs went from the target to the bidder."""
 
     account: int
@@ -358,30 +333,26 @@ News = (
 # -- effects
 
 
-@dataclass(frozen=True, slots=True)
-class Persist:
+class Persist(Struct, frozen=True):
     """Write the record down; nothing that follows may happen before it is durable."""
 
     record: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """Answer a request."""
 
     request: int
     result: Result
 
 
-@dataclass(frozen=True, slots=True)
-class Publish:
+class Publish(Struct, frozen=True):
     """Tell subscribers."""
 
     news: News
 
 
-@dataclass(frozen=True, slots=True)
-class PostBatch:
+class PostBatch(Struct, frozen=True):
     """Send to L1, where it is to land as batch `number`. `entry` and `attempt` name the intent, so that it is sent once however often this
     is asked for."""
 

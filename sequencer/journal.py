@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 import msgpack
+from msgspec.structs import astuple
 
 from node.errors import NodeCode, NodeError
 from protocol.codec.frames import Batch, Frame, Message
@@ -32,7 +33,6 @@ KINDS: tuple[Any, ...] = (
     events.RfqReceived,
 )  # append only: the place is the record's tag
 TAGS = {kind: tag for tag, kind in enumerate(KINDS)}
-FIELDS = {kind: tuple(kind.__dataclass_fields__) for kind in KINDS}
 
 
 @lru_cache(maxsize=1 << 12)  # the same series and owners come again and again
@@ -67,14 +67,13 @@ def decode(data: bytes) -> Any:
 
 def encode_event(event: Event) -> bytes:
     """A tag and the fields in order."""
-    kind = type(event)
-    return encode((TAGS[kind], *[getattr(event, name) for name in FIELDS[kind]]))
+    return encode((TAGS[type(event)], *astuple(event)))
 
 
 def decode_event(record: bytes) -> Event:
     """The inverse; `NodeError` for a record of another version."""
     tag, *fields = decode(record)
-    if not 0 <= tag < len(KINDS) or len(fields) != len(FIELDS[KINDS[tag]]):
+    if not 0 <= tag < len(KINDS) or len(fields) != len(KINDS[tag].__struct_fields__):
         raise NodeError(NodeCode.STORE_VERSION, f"an event of unknown kind {tag}")
     event: Event = KINDS[tag](*fields)
     if isinstance(event, MessagesQueued):

@@ -13,11 +13,13 @@ from protocol.codec.frames import Batch, compute_frame_digest, compute_record
 from protocol.codec.rows import MAX_ITEM_BYTES, MAX_ITEMS
 from protocol.codes import Code
 from protocol.keccak import ZERO, compute_list_hash, keccak
+from protocol.margin import get_slice
 from protocol.operations import Kind, build_settle, build_shutdown, get_layout
 from protocol.rules import Rules
 from protocol.signing import get_signer
 from protocol.state import State
-from protocol.types import Phase, Record, compute_record_hash
+from protocol.steps.settle import round_price
+from protocol.types import Market, Phase, Record, compute_record_hash
 from sequencer.book import Book
 from sequencer.engine import Closed, Engine, Limits, Row
 from sequencer.events import (
@@ -174,7 +176,7 @@ class Machine:
     def apply(self, event: Event) -> list[Effect]:
         """Effects in order; `Persist` first, where there is something to keep."""
         self._effects = []
-        changes = self.engine.changes
+        changes, markets = self.engine.changes, self.state.markets
         match event:
             case OrderReceived():
                 self._effects += self.matcher.place(event)
@@ -199,6 +201,8 @@ class Machine:
                 self._apply_lost(event)
             case L1Undone():
                 self._apply_undone(event)
+        if self.engine.forced:
+            self._take_forced(markets)
         self._advance(event)
         effects, self._effects = self._effects, []
         is_idle = self.engine.changes == changes and self._is_refusal(effects)
@@ -214,6 +218,7 @@ class Machine:
         if len(items) > MAX_ITEMS or any(not 0 <= item < 1 << 8 * MAX_ITEM_BYTES for item in items):
             self._effects.append(Reply(event.request, refuse(Code.MALFORMED)))
             return
+        markets = self.state.markets
         code, _ = self.engine.apply_group(event.now, [Row(items, event.signatures)], event.must_apply, _get_mark_time(items))
         if code != Code.OK and event.must_apply:
             self._effects.append(Reply(event.request, refuse(code)))
@@ -221,17 +226,23 @@ class Machine:
         self._effects.append(Reply(event.request, RowApplied(code, self.next_entry)))
         if code == Code.OK:
             self._effects += self.matcher.remove_dead()
-            self._tell(items)
+            self._tell(items, markets)
 
-    def _tell(self, items: tuple[int, ...]) -> None:
-        """What others want to know of a row that was applied."""
+    def _tell(self, items: tuple[int, ...], markets: Sequence[Market]) -> None:
+        """What others want to know of a row that was applied. `markets` are from before: what was settled is not in them any more."""
         match items[0] & 15:
             case Kind.MARK:
                 self._effects.append(Publish(MarkApplied(items[1], items[3])))
             case Kind.SETTLE:
-                self._effects.append(Publish(ListingSettled(items[1], items[2])))
+                item = get_slice(markets[items[1]], items[2])
+                price = items[3] or (round_price(item.close or item.forward) if item else 0)
+                self._effects.append(Publish(ListingSettled(items[1], items[2], price)))
             case Kind.BID:
                 self._effects.append(Publish(AuctionTaken(items[1], items[2], items[3])))
+            case Kind.TRADE:
+                fill = self.matcher.build_fill(items)
+                self._effects += [] if fill is None else [Publish(fill)]
+                self.matcher.follow_trades()
 
     def _apply_cancel(self, event: CancelReceived) -> None:
         own = self.book.by_account.get(event.account, {})
@@ -251,22 +262,23 @@ class Machine:
         for at, message in enumerate(event.messages, start=event.start):
             if self.engine.queue.setdefault(at, message) != message and at >= self.base.consumed:
                 raise Fault(f"message {at} has changed without being undone")
-        self._consume(event.now)
+        self.engine.consume(event.now)
 
-    def _consume(self, now: int) -> None:
-        """What L1 forces may cancel orders."""
-        consumed = self.engine.consumed
-        self.engine.consume(now)
-        if self.engine.consumed != consumed:
-            self._effects += self.matcher.remove_dead()
+    def _take_forced(self, markets: Sequence[Market]) -> None:
+        """What L1 forced in may have cancelled orders, and others want to know of it."""
+        forced, self.engine.forced = self.engine.forced, []
+        self._effects += self.matcher.remove_dead()
+        for items in forced:
+            self._tell(items, markets)
 
     def _apply_clock(self, now: int) -> None:
         self._effects += self.matcher.remove_expired(now)
-        self._consume(now)
+        self.engine.consume(now)
         for due, items in self._list_due():
+            markets = self.state.markets
             if now >= due and self.engine.apply_group(now, [Row(items)], not_before=due)[0] == Code.OK:
                 self._effects += self.matcher.remove_dead()
-                self._tell(items)
+                self._tell(items, markets)
 
     def _list_due(self) -> list[tuple[int, tuple[int, ...]]]:
         """What anyone may post from a time on, and we do: the settlement that the oracles never signed, and that of a shutdown."""
@@ -356,6 +368,7 @@ class Machine:
         if len(self.chain) == at and self.engine.batch is None:
             self.engine.apply_batch(batch)
             self._effects += self.matcher.remove_dead()
+            self.matcher.follow_trades()
             if r.number % self.settings.limits.checkpoint == 0:
                 entry.checkpoint = self.state.copy()
         else:
@@ -429,11 +442,13 @@ class Machine:
         self.engine = self.matcher.engine = engine
         self.is_dirty = False
         engine.consume(now)
+        engine.forced.clear()  # most of it was told before
         for row in rows:
             code, _ = engine.apply_group(now, [row], True, _get_mark_time(row.items))
             if code != Code.OK:
                 self._effects.append(Publish(Lapsed(row.items, code)))
         self._effects += self.matcher.remove_dead()
+        self.matcher.follow_trades()
 
 
 def _is_same_call(entry: Entry, record: Record) -> bool:

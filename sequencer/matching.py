@@ -15,6 +15,7 @@ from protocol.margin import get_slice
 from protocol.operations import build_trade
 from protocol.orders import check_nonce
 from protocol.positions import get_lots
+from protocol.quotes import get_quote_order
 from protocol.rules import Rules
 from protocol.sessions import cap_validity, is_authorized
 from protocol.steps import margin, terms
@@ -107,17 +108,22 @@ class Matcher:
         return effects
 
     def remove_dead(self) -> list[Effect]:
-        """Orders and quotes whose account has cancelled, or was flagged, or whose series has been settled."""
-        state = self.engine.state
+        """Orders and quotes whose account has cancelled, or was flagged, or whose series has been settled; all of a frozen exchange."""
+        state, is_frozen = self.engine.state, bool(self.engine.state.globals.shutdown)
         dead = [
             order.key
             for account, orders in self.book.by_account.items()
             for order in orders.values()
-            if order.generation != state.get_account(account).generation
+            if is_frozen or order.generation != state.get_account(account).generation
         ]
-        code, reason = Code.GENERATION, REASONS[Code.GENERATION]
+        code = Code.FROZEN if is_frozen else Code.GENERATION
+        reason = REASONS[code]
         effects: list[Effect] = [self.remove(key, code, reason) for key in dead]
-        late = [account for account, found in self.sheets.by_account.items() if found.generation != state.get_account(account).generation]
+        late = [
+            account
+            for account, found in self.sheets.by_account.items()
+            if is_frozen or found.generation != state.get_account(account).generation
+        ]
         for account in late:
             effects += self.remove_sheet(account, code, reason)
         return [*effects, *self._remove_unlisted()]
@@ -129,6 +135,38 @@ class Matcher:
             return []
         gone = [order.key for order in self.book.orders.values() if not self._is_listed(order.legs)]
         return [self.remove(key, Code.SERIES, REASONS[Code.SERIES]) for key in gone]
+
+    def follow_trades(self) -> None:
+        """Trades that are not ours were forced in, or posted by somebody else: no order or quote has more left here than on the chain."""
+        for order in list(self.book.orders.values()):
+            surplus = order.left - self._count_left(order) if order.key in self.book.orders else 0
+            if surplus > 0:
+                self._fill_maker(order, surplus)
+
+    def _count_left(self, order: Resting) -> int:
+        """By the state; all that it has here while it is not registered."""
+        slot = self._get_slot(order.nonce)
+        if not self._is_registered(order):
+            return order.left
+        page = self.engine.state.get_page(order.account, slot)
+        on_chain = get_quote_order(page, order.place) if order.place else self.engine.state.get_order(order.account, slot)
+        return on_chain.lots - on_chain.filled
+
+    def build_fill(self, items: tuple[int, ...]) -> Fill | None:
+        """Of a TRADE that is not ours, after it was applied; None where the same message has ended the listing since."""
+        _, maker, ref, taker, taker_slot, lots = items
+        state, slots = self.engine.state, self.rules.params.order_slots
+        slot, place = ref % slots, ref // slots
+        made = get_quote_order(state.get_page(maker, slot), place) if place else state.get_order(maker, slot)
+        found = [self.rules.kernel.get_quote(leg >> 32, state.markets) for leg in made.legs]
+        quotes = [quote for quote in found if quote is not None]
+        if not made.legs or len(quotes) < len(found):
+            return None
+        fee = terms.compute_fee(made.legs, quotes, made.price, lots, self.rules.params.fees)
+        self.fills += 1
+        nonces = (state.get_slot_nonce(maker, slot), state.get_slot_nonce(taker, taker_slot))
+        time = state.globals.clock
+        return Fill(self.fills, time, made.legs, made.price, lots, 1 - made.is_buy, maker, nonces[0], taker, nonces[1], fee)
 
     def _forget(self, key: OrderKey) -> None:
         pair = self._digests.pop(key, None)
@@ -161,6 +199,7 @@ class Matcher:
         floors, sheet_floors, sheets, self.rfqs.last, rfqs = memory
         self._floors.update({(account, slot): nonce for account, slot, nonce in floors})
         self._sheet_floors.update(sheet_floors)
+        self._listed = {(of, item.expiry) for of, market in enumerate(self.engine.state.markets) for item in market.slices}
         for fields in sheets:
             found = Sheet(*fields)
             found.left = list(found.left)
@@ -231,6 +270,8 @@ class Matcher:
         state = self.engine.state
         if event.account >= state.globals.accounts:
             return Code.ACCOUNT
+        if state.globals.shutdown:
+            return Code.FROZEN
         account = state.get_account(event.account)
         if event.generation != account.generation:
             return Code.GENERATION
@@ -316,6 +357,8 @@ class Matcher:
         """Tells the makers."""
         if event.account >= self.engine.state.globals.accounts:
             return [Reply(event.request, refuse(Code.ACCOUNT))]
+        if self.engine.state.globals.shutdown:
+            return [Reply(event.request, refuse(Code.FROZEN))]
         if not self._is_listed(event.legs, self._get_time(event.now)):
             return [Reply(event.request, refuse(Code.SERIES))]
         if not event.now <= event.valid_until <= event.now + MAX_LIFE_S:

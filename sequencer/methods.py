@@ -43,7 +43,7 @@ class Methods:
             "private/get_account_summary": (rpc.AccountParams, self._get_summary),
             "private/get_open_orders": (rpc.AccountParams, self._get_open_orders),
             "straddle/get_rfq": (rpc.RfqIdParams, self._get_rfq),
-            "straddle/auctions": (rpc.NoParams, self._get_auctions),
+            "straddle/auctions": (rpc.AuctionsParams, self._get_auctions),
             "straddle/auction_price": (rpc.AuctionPriceParams, self._get_auction_price),
             "straddle/pool": (rpc.NoParams, lambda _p, _i: accounts.view_pool(desk.machine.state.globals)),
             **Operations(desk, deployed, self._check_owner).table,
@@ -67,6 +67,8 @@ class Methods:
             "preset": self.deployed.preset,
             "speed": self.deployed.speed,
             "clock": machine.state.globals.clock,
+            "shutdown": machine.state.globals.shutdown or None,
+            "is_settled": bool(machine.state.globals.is_settled),
             "accounts": machine.state.globals.accounts,
             "mark_times": {name: market.mark_time for name, market in zip(UNDERLYINGS, machine.state.markets, strict=True)},
             "landed_batches": machine.landed,
@@ -110,9 +112,10 @@ class Methods:
             raise ApiError(Refusal.NOT_FOUND, "no such request for quotes of this account is open")
         return views.view_rfq(self.desk.machine, rfq)
 
-    def _get_auctions(self, _params: rpc.NoParams, _identity: Identity) -> Any:
+    def _get_auctions(self, params: rpc.AuctionsParams, _identity: Identity) -> Any:
         machine = self.desk.machine
-        return [accounts.view_auction(machine, index) for index in self._auctions.find(machine)]
+        found = [index for index in self._auctions.find(machine) if index >= params.start]
+        return [accounts.view_auction(machine, index) for index in found[: params.count]]
 
     def _get_auction_price(self, params: rpc.AuctionPriceParams, _identity: Identity) -> Any:
         state = self.desk.machine.state

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from node.errors import NodeError
-from node.instruments import decode_instrument, decode_legs
+from node.instruments import decode_instrument, decode_legs, encode_expiry
 from protocol.codec.frames import SIGNATURE_BYTES
 from protocol.codes import Code
 from protocol.legs import pack_plain
@@ -38,6 +38,8 @@ from sequencer.orders import compute_digest
 from sequencer.rpc import ApiError, OrderParams
 from sequencer.submissions import REQUEST, Deployed, Identity, Submission, render_many, render_one
 
+KIND_MASK = 15
+MATCHED = (Kind.ORDER, Kind.COMBO, Kind.SHEET, Kind.TRADE)  # by price and time, and posted only when they fill
 MARK_WAIT_S = 10  # a mark may be so far ahead of our clock, which then is waited for
 CheckOwner = Callable[[int, Identity], None]
 
@@ -76,6 +78,10 @@ def _get_flags(params: OrderParams) -> int:
 
 
 def _get_page(page: rpc.PageParams) -> PageTerms:
+    try:
+        encode_expiry(page.expiry)  # what is left out of the book is told by its name
+    except NodeError as error:
+        raise ApiError(Refusal.UNKNOWN_INSTRUMENT, error.message) from None
     quotes = tuple((q.strike, int(q.option_type == "call"), q.bid, q.bid_amount, q.ask, q.ask_amount) for q in page.quotes)
     return UNDERLYINGS.index(page.currency), page.expiry, page.max_amount, quotes
 
@@ -225,6 +231,8 @@ class Operations:
         if len(signatures) % SIGNATURE_BYTES:
             raise ApiError(rpc.INVALID_PARAMS, "a signature has 65 bytes")
         _check_words(*items)
+        if items[0] & KIND_MASK in MATCHED and not self._deployed.posts_noops:
+            raise ApiError(rpc.INVALID_PARAMS, "orders and sheets have methods of their own, and only the sequencer makes trades of them")
         must_apply = params.must_apply
         if not must_apply and not self._deployed.posts_noops:
             raise ApiError(rpc.INVALID_PARAMS, "this sequencer posts no operation that changes nothing")

@@ -222,6 +222,13 @@ class LegParams(Params, frozen=True):
 BidLegs = Annotated[list[LegParams], msgspec.Meta(min_length=1, max_length=MAX_LEGS)]
 
 
+class AuctionsParams(Params, frozen=True):
+    """Of accounts from `start` on, at most `count`: each is margined for the answer."""
+
+    start: Index = 0
+    count: Annotated[int, msgspec.Meta(ge=1, le=100)] = 100
+
+
 class AuctionPriceParams(Params, frozen=True):
     """What a unit of these legs costs now."""
 

@@ -23,6 +23,7 @@ ROLES = {
     **{f"oracle-{at}": 6 + at for at in range(ORACLES)},
     **{f"maker-{at}": 10 + at for at in range(MAKERS)},
     **{f"taker-{at}": 20 + at for at in range(TAKERS)},
+    "liquidator-0": 28,
     "accomplice-0": 30,
     "accomplice-1": 31,
 }

@@ -9,6 +9,7 @@ import trio
 from rich.console import Console
 from rich.table import Table
 
+from protocol.types import UNDERLYINGS
 from sim.actors.config import MarketSection
 from sim.cast import CHALLENGERS
 from sim.finding import format_usd
@@ -17,6 +18,7 @@ from sim.world import Setting
 
 LIMIT_S = 170.0  # the whole run; half of it is what a quiet machine needs
 MIN_BATCHES = 10
+EXPIRY_S = 50  # chain seconds from the market's start: one listing expires while everybody watches
 BAIT_S = 26.0  # so that the trader who withdraws does it in an epoch before the lie's
 
 
@@ -45,6 +47,7 @@ def list_missing(play: Play, demo: Demo) -> list[str]:
         "the step that gave it away": outcome.finding is not None,
         "the right claim final": outcome.is_right_final,
         "a withdrawal paid on L1": outcome.paid > 0,
+        "an expiry settled in both markets": len(ledger.settled) == len(UNDERLYINGS),
     }
     return [what for what, is_there in checks.items() if not is_there]
 
@@ -54,6 +57,8 @@ def summarize(console: Console, numbers: dict[str, Any], play: Play, missing: li
     finding, dispute = play.outcome.finding, play.outcome.dispute
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_row("trades", f"{numbers['trades']:,} in {numbers['batches']} batches on L1")
+    table.add_row("quotes", f"{numbers['pages']:,} pages of makers' sheets on L1, each for {numbers['trades_per_page']} trades")
+    table.add_row("settled", "\n".join(numbers["settled"]))
     table.add_row("L1 cost", f"{numbers['bytes_per_trade']} bytes and {numbers['l1_gas_per_trade']:,} gas a trade")
     if finding is not None and dispute is not None:
         table.add_row("the lie", f"[bold red]{finding.reason}[/]")
@@ -78,7 +83,8 @@ def summarize(console: Console, numbers: dict[str, Any], play: Play, missing: li
 async def run_demo(demo: Demo) -> int:
     """The exit code."""
     console = Console()
-    setting = Setting(demo.out, MarketSection(kind="walk", seed=demo.seed), lie=demo.lie, rate=demo.rate, seed=demo.seed, bait_s=BAIT_S)
+    market = MarketSection(kind="walk", seed=demo.seed, first_expiry_s=EXPIRY_S)
+    setting = Setting(demo.out, market, lie=demo.lie, rate=demo.rate, seed=demo.seed, bait_s=BAIT_S)
 
     async def script(play: Play) -> int:
         with trio.move_on_after(LIMIT_S - play.story.seconds):

@@ -4,6 +4,7 @@ Nothing here asks a daemon. Batches are read back from transactions and executed
 is known, and what a claim says can be held against it.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -24,12 +25,16 @@ POST_BYTES = 132  # selector and arguments of `post`
 
 @dataclass(frozen=True)
 class BatchEntry:
-    """One batch, executed. `trades` are those that applied; `size` is calldata in bytes; `withdrawals` are (owner, amount)."""
+    """One batch, executed. `trades` and `sheets` (pages of quotes) are those that applied, `settled` and `taken` the items of SETTLEs and
+    BIDs; `size` is calldata in bytes; `withdrawals` are (owner, amount)."""
 
     posted: Posted
     trades: int
+    sheets: int
     size: int
     withdrawals: tuple[tuple[int, int], ...]
+    settled: tuple[tuple[int, ...], ...] = ()
+    taken: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -101,6 +106,11 @@ class Ledger:
         """Applied, by the honest rules."""
         return sum(entry.trades for entry in self.batches)
 
+    @property
+    def settled(self) -> list[tuple[int, ...]]:
+        """Items of all settlements that applied."""
+        return [items for entry in self.batches for items in entry.settled]
+
     def get_before(self, epoch: int) -> State:
         """A copy of the state before an epoch's first batch."""
         return self._before[epoch].copy()
@@ -138,8 +148,11 @@ class Ledger:
             self._before[posted.epoch] = self.state.copy()
         outbox = len(self.state.outbox)
         outcomes = self._leap.apply_batch(batch)
-        trades = sum(1 for outcome in outcomes if outcome.code == Code.OK and outcome.items and outcome.items[0] & 15 == Kind.TRADE)
-        return BatchEntry(posted, trades, compute_size(batch), tuple(self.state.outbox[outbox:]))
+        applied = [outcome.items for outcome in outcomes if outcome.code == Code.OK and outcome.items]
+        kinds = Counter(items[0] & 15 for items in applied)
+        settled, taken = (tuple(items for items in applied if items[0] & 15 == kind) for kind in (Kind.SETTLE, Kind.BID))
+        withdrawals = tuple(self.state.outbox[outbox:])
+        return BatchEntry(posted, kinds[Kind.TRADE], kinds[Kind.SHEET], compute_size(batch), withdrawals, settled, taken)
 
     async def _take(self, tx_hash: bytes, event: Event, block: BlockSeen, beside: Sequence[Event]) -> None:
         match event:

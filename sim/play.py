@@ -21,7 +21,9 @@ from l1.follower import Follower, FollowerEvent
 from l1.provider import RpcError
 from l1.sender import MemoryJournal, Sender
 from l1.sender_queue import Policy
+from node.instruments import encode_expiry
 from node.steps import load_steps
+from protocol.types import UNDERLYINGS
 from sim.cast import CHALLENGERS
 from sim.finding import Finding, find_step, format_usd
 from sim.ledger import ClaimEntry, Dispute, Ledger
@@ -178,11 +180,14 @@ class Play:
 
     async def measure(self) -> dict[str, Any]:
         """What L1's receipts say."""
-        trades = max(self.ledger.trades, 1)
+        trades, pages = max(self.ledger.trades, 1), sum(entry.sheets for entry in self.ledger.batches)
         batch_txs = [entry.posted.tx_hash for entry in self.ledger.batches]
         numbers: dict[str, Any] = {
             "trades": self.ledger.trades,
             "batches": len(self.ledger.batches),
+            "pages": pages,
+            "trades_per_page": round(trades / max(pages, 1), 1),
+            "settled": [describe_settlement(items) for items in self.ledger.settled],
             "bytes_per_trade": round(sum(entry.size for entry in self.ledger.batches) / trades, 1),
             "l1_gas_per_trade": round(sum(await self._get_gas(batch_txs)) / trades),
             "withdrawal_paid": self.outcome.paid / 1_000_000,
@@ -226,6 +231,12 @@ def has_judged(folder: Path, claim_id: bytes) -> bool:
     return any(report.get("claim_id") == wanted and report.get("judgement") == "invalid" for report in reports)
 
 
+def describe_settlement(items: tuple[int, ...]) -> str:
+    """Listing and price; a fallback's price is not in its row."""
+    _, underlying, expiry, price = items
+    return f"{UNDERLYINGS[underlying]}-{encode_expiry(expiry)} at {format_usd(price) if price else 'the fallback'}"
+
+
 def describe_finding(finding: Finding) -> str:
     """Operation, account, amount, reason."""
     who = f" of account {finding.account}" if finding.account >= 0 else ""
@@ -262,7 +273,7 @@ async def _start(world: World, client: Client, deployment: Deployment, story: St
     lie = world.setting.lie
     story.say("the sequencer listens" + ("" if lie is None else f"; in one of its claims it will lie: {LIES[lie].story}"))
     if lie is not None and LIES[lie].bait == Bait.WEAK:
-        story.say(f"that takes a poor account: all prices will jump by {SHOCK:.0%}, which no recorded market does", "dim")
+        story.say(f"that takes a poor account: all prices will jump by {SHOCK:.0%} at once, which is made up", "dim")
     nursery.start_soon(world.start_market)
     return Play(world, client, deployment, story)
 

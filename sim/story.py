@@ -18,7 +18,9 @@ from l1.contracts import (
     Withdrawn,
     WorkCredited,
 )
+from node.instruments import encode_expiry
 from protocol.params import Params
+from protocol.types import UNDERLYINGS
 from sim.cast import Cast
 from sim.finding import format_usd
 from sim.ledger import Ledger, Seen
@@ -70,6 +72,16 @@ class Narrator:
             self._story.say(
                 f"batch {r.number} of epoch {entry.posted.epoch}: {entry.trades} trades in {entry.size:,} bytes of calldata{extra}", "dim"
             )
+            for _, underlying, expiry, price in entry.settled:
+                at = f" at {format_usd(price)}, the average of the index" if price else ", by the fallback"
+                self._story.say(
+                    f"the {UNDERLYINGS[underlying]} options of {encode_expiry(expiry)} have expired and are settled{at}", "green"
+                )
+            for _, bidder, target, units, *_ in entry.taken:
+                self._story.say(
+                    f"at auction, account {bidder} takes {units} unit{'s' * (units > 1)} of what account {target} can no longer hold",
+                    "magenta",
+                )
             for owner, amount in entry.withdrawals:
                 self._story.say(f"{self._cast.find_role(owner)} withdraws {format_usd(amount)}: to be paid once a claim with it is final")
         works = [event for _, event in seen.events if isinstance(event, WorkCredited)]

@@ -20,7 +20,7 @@ from l1.deploy import Deployment, Plan, save_deployment
 from l1.provider import Provider
 from node.config import L1, Config, KeyFiles, Logs, encode_config
 from sequencer.config import Batches, Claims, SequencerConfig, Server
-from sim.actors.config import MakersConfig, MarketSection, OracleConfig, TakersConfig
+from sim.actors.config import LiquidatorConfig, MakersConfig, MarketSection, OracleConfig, TakersConfig
 from sim.cast import CHALLENGERS, FUNDED, ORACLES, Cast, create_cast
 from sim.deployer import deploy_with
 from sim.process import Child, Family
@@ -32,7 +32,8 @@ USD = 1_000_000
 PRESET = "devnet"
 ACCOMPLICE_DEPOSIT = 25_000 * USD
 SHOCK_S = 5.0  # on the wall, from the bait to the move that some lies need
-SHOCK = 0.35  # relative move of all forwards then: no market of the last years moved so far within minutes
+SHOCK = 0.08  # relative move of all forwards then, at once: a tenth within minutes would halt the markets
+BID_S = 1.0  # on the wall, between two looks at the auctions
 PATIENCE_S = 20  # on the wall, before a challenger claims what nobody else has claimed
 
 
@@ -144,7 +145,7 @@ class World:
     # -- actors
 
     async def start_market(self) -> None:
-        """Oracle, makers, takers; and the accomplice, if there is a lie with a bait."""
+        """Oracle, makers, takers, a liquidator; and the accomplice, if there is a lie with a bait."""
         setting = self.setting
         bait = Bait.NOTHING if setting.lie is None else LIES[setting.lie].bait
         bait_at = self.now() + round(setting.bait_s * setting.speed)
@@ -160,10 +161,12 @@ class World:
             **self._get_common("takers"), **common, keys=self.cast.get_paths("taker"), every_s=setting.take_s, series=setting.series,
             rate=setting.rate, seed=setting.seed, withdraw=setting.withdraw,
         )  # fmt: skip
+        liquidator = LiquidatorConfig(**self._get_common("liquidator"), **common, keys=self.cast.get_paths("liquidator"), every_s=BID_S)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._start, "oracle", oracle, ["straddle", "sim", "oracle"])
             nursery.start_soon(self._start, "makers", makers, ["straddle", "sim", "makers"])
             nursery.start_soon(self._start, "takers", takers, ["straddle", "sim", "takers"])
+            nursery.start_soon(self._start, "liquidator", liquidator, ["straddle", "sim", "liquidator"])
             if bait != Bait.NOTHING:
                 nursery.start_soon(self._start_accomplice, bait_at)
 

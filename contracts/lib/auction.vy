@@ -35,8 +35,8 @@ def _compute_price(legs: uint256[4], age: uint256, markets: types.Market[2]) -> 
 
 @internal
 @pure
-def _has_buffer(margin: risk.Margin) -> bool:
+def _is_restored(margin: risk.Margin) -> bool:
     """
-    @notice Whether equity is 1.2 times the maintenance: then nothing more is sold.
+    @notice No debt, and no shorts or equity of 1.2 times the maintenance: then nothing more is sold.
     """
-    return UNDER * margin.equity >= OVER * margin.maintenance
+    return margin.cash >= 0 and (not margin.has_short or UNDER * margin.equity >= OVER * margin.maintenance)

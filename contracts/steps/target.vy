@@ -32,7 +32,7 @@ def _check(trade: types.Trade, cash: int256, less: risk.Margin, after: risk.Marg
     before: risk.Margin = risk.Margin(equity=trade.equity, maintenance=trade.maintenance, initial=0, has_short=True, cash=cash)
     if not risk._is_reducing(before, after):
         return codes.MARGIN
-    if trade.units < -1 and auction._has_buffer(less):
+    if auction._is_restored(less):
         return codes.BID_SIZE
     return codes.OK
 

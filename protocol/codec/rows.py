@@ -15,6 +15,7 @@ LIST = 0xC0  # + length of a list of 0 to 55 bytes
 LIST_8 = 0xF8  # one byte of length follows, above 55
 LIST_16 = 0xF9  # two bytes of length follow, above 255; more cannot fit a frame
 SHORT = 55
+BYTES = [bytes((value,)) for value in range(256)]
 
 
 def encode_row(items: Sequence[int]) -> bytes:
@@ -24,12 +25,13 @@ def encode_row(items: Sequence[int]) -> bytes:
     parts = []
     for item in items:
         if 0 < item < STRING:
-            parts.append(bytes((item,)))
+            parts.append(BYTES[item])
             continue
         length = (item.bit_length() + 7) >> 3
         if item < 0 or length > MAX_ITEM_BYTES:
             raise ValueError(f"an item is unsigned and has at most {MAX_ITEM_BYTES} bytes: {item}")
-        parts.append(bytes((STRING + length,)) + item.to_bytes(length, "big"))
+        parts.append(BYTES[STRING + length])
+        parts.append(item.to_bytes(length, "big"))
     payload = b"".join(parts)
     size = len(payload)
     if size <= SHORT:

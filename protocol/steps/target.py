@@ -1,6 +1,6 @@
 """TARGET: is the flagged account better off by the bid, and not sold further than need be? Twin: contracts/steps/target.vy."""
 
-from protocol.auction import has_buffer
+from protocol.auction import is_restored
 from protocol.codes import Code
 from protocol.machine import Preimages, next_row
 from protocol.margin import Margin, is_reducing
@@ -22,7 +22,7 @@ def check(trade: Trade, cash: int, less: Margin, after: Margin) -> Code:
         return Code.CASH
     if not is_reducing(Margin(trade.equity, trade.maintenance, 0, True, cash), after):
         return Code.MARGIN
-    if trade.units < -1 and has_buffer(less):
+    if is_restored(less):
         return Code.BID_SIZE
     return Code.OK
 

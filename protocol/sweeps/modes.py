@@ -1,4 +1,4 @@
-"""The modes of a scan, and the way from one to the next. Twin: contracts/lib/cursor.vy.
+"""The modes of a scan, and the way from one to the next. Twin: contracts/lib/tour.vy.
 
 The cursor goes over the accounts whose bit is set: users first, then the pool's slots, which are the last places of the account tree.
 """

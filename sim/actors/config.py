@@ -16,7 +16,8 @@ Rate = Annotated[float, msgspec.Meta(gt=0, le=10_000)]
 
 class MarketSection(Section, frozen=True):
     """Where prices come from. `origin` is the chain time at which a walk starts; a replay starts where its window does. From chain time
-    `shock_at` on, if it is set, every forward is higher by the share `shock`.
+    `shock_at` on, if it is set, every forward is higher by the share `shock`. A walk lists one more expiry so many chain seconds after its
+    start, if `first_expiry_s` is set.
     """
 
     kind: Literal["walk", "replay"] = "walk"
@@ -26,6 +27,7 @@ class MarketSection(Section, frozen=True):
     file: str = ""
     start: str = "00:00"
     end: str = "24:00"
+    first_expiry_s: Annotated[int, msgspec.Meta(ge=0, le=86_400)] = 0
     shock_at: Annotated[int, msgspec.Meta(ge=0)] = 0
     shock: Annotated[float, msgspec.Meta(gt=-0.9, lt=9)] = 0.0
 
@@ -49,8 +51,15 @@ class TraderConfig(Actor, frozen=True):
     deposit: Positive = 10_000_000_000_000
 
 
+class LiquidatorConfig(TraderConfig, frozen=True):
+    """One account, which bids for at most `max_lots` at once when the discount is at least `discount` percent."""
+
+    discount: Annotated[float, msgspec.Meta(ge=0, le=10)] = 0.5
+    max_lots: Positive = 1_000
+
+
 class MakersConfig(TraderConfig, frozen=True):
-    """At most `series` instruments, at most `max_lots` a quote."""
+    """At most `series` instruments, at most `max_lots` a side of a quote."""
 
     series: Positive = 24
     max_lots: Positive = 50
@@ -91,7 +100,7 @@ def open_source(market: MarketSection) -> Source:
     """Raises `NodeError` for a file that is not what it should be."""
     try:
         source: Source = (
-            WalkSource(market.seed, market.origin, market.pace)
+            WalkSource(market.seed, market.origin, market.pace, market.first_expiry_s)
             if market.kind == "walk"
             else ReplaySource(Path(market.file), market.start, market.end)
         )

@@ -1,53 +1,34 @@
-"""Market makers: their orders follow the best quotes of a source, series by series.
+"""Market makers: sheets of quotes that follow the best ones of a source. An account quotes whole expiries, with one signature for all.
 
-The machine remembers nothing of its orders: at each tick it is told what rests, so fills, expiries and cancelled generations need no
-bookkeeping. A quote that is near enough to the source's stays; one that is not, or that is mostly filled, is cancelled and placed anew.
+The machine is told at each tick what the sequencer still has of the last sheet: a sheet that is near enough to what is wanted stays; one
+that is not, that is mostly filled, or that is soon over is replaced, which takes all of its older quotes away.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from protocol.series import decode_series
+from protocol.types import MAX_PAGES, MAX_QUOTES
+from sim.actors.trader import Page
 from sim.market.source import Book
 
 TOLERANCE = 200  # a quote stays while it is within a 200th of the source's
-VALID_S = 3_600  # chain seconds
+Pages = tuple[Page, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Resting:
-    """An order of one of our accounts as the sequencer has it."""
+    """The sheet that an account has placed last. `left` is what may still fill of each page, by the sequencer's word."""
 
-    account: int
-    nonce: int
-    series: int
-    is_buy: int
-    price: int
-    left: int
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """`price` a lot in 1e-6 USD."""
-
-    account: int
-    series: int
-    is_buy: int
-    price: int
-    lots: int
+    pages: Pages
+    left: tuple[int, ...]
     valid_until: int
 
 
 @dataclass(frozen=True, slots=True)
-class Cancel:
-    account: int
-    nonce: int
-
-
-@dataclass(frozen=True, slots=True)
 class Desk:
-    """`accounts` share the series among them. At most `series` instruments are quoted: those nearest to the money by strike, of each
-    expiry in turn. `max_lots` bounds one quote."""
+    """`accounts` share the expiries among them. At most `series` instruments are quoted: those nearest to the money by strike, of each
+    expiry in turn. `max_lots` bounds one side of a quote."""
 
     accounts: tuple[int, ...]
     series: int
@@ -74,33 +55,45 @@ def _rank_by_middle(group: list[Book]) -> list[Book]:
     return sorted(group, key=lambda book: (abs(decode_series(book.series).strike - middle), book.series))
 
 
-def compute_quotes(desk: Desk, now: int, books: Sequence[Book], resting: Sequence[Resting], speed: int = 1) -> list[Place | Cancel]:
-    """What to do now. Cancellations come first: they free the slots."""
-    wanted: dict[tuple[int, int], Place] = {}
-    valid_until = now + VALID_S * speed
-    for book in choose_books(books, desk.series):
-        account = desk.accounts[hash_series(book.series) % len(desk.accounts)]
-        for is_buy, price, lots in ((1, book.bid, book.bid_lots), (0, book.ask, book.ask_lots)):
-            if price > 0 and lots > 0:
-                wanted[book.series, is_buy] = Place(account, book.series, is_buy, price, min(lots, desk.max_lots), valid_until)
-    cancels: list[Cancel] = []
-    kept: set[tuple[int, int]] = set()
-    for order in resting:
-        place = (order.series, order.is_buy)
-        quote = wanted.get(place)
-        if quote is not None and place not in kept and is_near(order, quote):
-            kept.add(place)
-        else:
-            cancels.append(Cancel(order.account, order.nonce))
-    return [*cancels, *(quote for place, quote in wanted.items() if place not in kept)]
+def write_sheets(desk: Desk, books: Sequence[Book]) -> dict[int, Pages]:
+    """What each account wants to quote: of its expiries, one page after another."""
+    groups: dict[tuple[int, int], list[tuple[int, ...]]] = {}
+    for book in sorted(choose_books(books, desk.series), key=lambda book: book.series):
+        underlying, expiry, strike, is_call = decode_series(book.series)
+        bid_lots, ask_lots = min(book.bid_lots, desk.max_lots), min(book.ask_lots, desk.max_lots)
+        quote = (strike, is_call, book.bid, bid_lots if book.bid else 0, book.ask, ask_lots if book.ask else 0)
+        groups.setdefault((underlying, expiry), []).append(quote)
+    sheets: dict[int, list[Page]] = {account: [] for account in desk.accounts}
+    for at, ((underlying, expiry), quotes) in enumerate(sorted(groups.items())):
+        pages = sheets[desk.accounts[at % len(desk.accounts)]]
+        for start in range(0, len(quotes), MAX_QUOTES):
+            some = tuple(quotes[start : start + MAX_QUOTES])
+            pages.append((underlying, expiry, sum(quote[3] + quote[5] for quote in some), some))
+    return {account: tuple(pages[:MAX_PAGES]) for account, pages in sheets.items()}
 
 
-def is_near(order: Resting, quote: Place) -> bool:
-    """Same account, price within the tolerance, at least half of the size left."""
-    is_close = abs(order.price - quote.price) * TOLERANCE <= quote.price
-    return order.account == quote.account and is_close and 2 * order.left >= quote.lots
+def choose_sheets(desk: Desk, until: int, books: Sequence[Book], resting: Mapping[int, Resting]) -> dict[int, Pages]:
+    """The accounts that quote anew, and what. A sheet that is over before `until` (chain time) does not stay. Whoever wants to quote
+    nothing any more places an empty page."""
+    wanted = write_sheets(desk, books)
+    stale = {account: pages for account, pages in wanted.items() if not _stays(resting.get(account), pages, until)}
+    quoting = {account for account, found in resting.items() if any(page[3] for page in found.pages)}
+    return {account: pages or ((0, 1, 0, ()),) for account, pages in stale.items() if pages or account in quoting}
 
 
-def hash_series(series: int) -> int:
-    """The same in every process, and evenly spread (Fibonacci hashing: Knuth, TAOCP 3, 6.4)."""
-    return (series * 0x9E3779B97F4A7C15 & (1 << 64) - 1) >> 40
+def _stays(resting: Resting | None, wanted: Pages, until: int) -> bool:
+    if resting is None or resting.valid_until < until or len(resting.pages) != len(wanted):
+        return False
+    has_size = all(2 * left >= page[2] for left, page in zip(resting.left, resting.pages, strict=True))
+    return has_size and all(_is_near(old, new) for old, new in zip(resting.pages, wanted, strict=True))
+
+
+def _is_near(old: Page, new: Page) -> bool:
+    """The same series with the same sides, each price within the tolerance."""
+    if (old[0], old[1], len(old[3])) != (new[0], new[1], len(new[3])):
+        return False
+    return all(
+        one[:2] == other[:2]
+        and all((one[at + 1] > 0) == (other[at + 1] > 0) and abs(one[at] - other[at]) * TOLERANCE <= other[at] for at in (2, 4))
+        for one, other in zip(old[3], new[3], strict=True)
+    )

@@ -48,20 +48,22 @@ class Source(Protocol):
 class WalkSource:
     """A seeded random walk of BTC and ETH with jumps, and quotes around the model's prices."""
 
-    EXPIRY_DAYS = (7, 14, 28)
-    MONEYNESS = (80, 90, 95, 100, 105, 110, 120)
+    EXPIRY_DAYS: tuple[int, ...] = (7, 14, 28)
+    MONEYNESS: tuple[int, ...] = (80, 90, 95, 100, 105, 110, 120)
     START = (90_000.0, 3_000.0)
     VOL = (0.55, 0.70)
     GRID = (1_000, 50)  # of strikes, USD
 
-    def __init__(self, seed: int, now: int, pace: float = 60.0) -> None:
-        """`pace` makes a second of the chain as lively as that many of a real market."""
+    def __init__(self, seed: int, now: int, pace: float = 60.0, first_expiry_s: int = 0) -> None:
+        """`pace` makes a second of the chain as lively as that many of a real market. With `first_expiry_s` one more expiry is listed, so
+        many seconds from now."""
         self._rng = random.Random(seed)
         self._pace = pace
         self._now = now
         self._spots = list(self.START)
         midnight = now - now % DAY_S
-        self._expiries = [midnight + days * DAY_S + EXPIRY_HOUR_S for days in self.EXPIRY_DAYS]
+        soon = [now + first_expiry_s] if first_expiry_s else []
+        self._expiries = soon + [midnight + days * DAY_S + EXPIRY_HOUR_S for days in self.EXPIRY_DAYS]
         self._strikes = [
             sorted({round(spot * step / 100 / grid) * grid for step in self.MONEYNESS})
             for spot, grid in zip(self.START, self.GRID, strict=True)
@@ -90,7 +92,7 @@ class WalkSource:
         """Every listed series, 1 % and a tick around its model price."""
         books = []
         for of, market in self.get_markets().items():
-            for expiry in self._expiries:
+            for expiry in self._get_live():
                 for strike in self._strikes[of]:
                     for kind in (0, 1):
                         series = encode_series(of, expiry, strike * USD, kind)
@@ -101,9 +103,12 @@ class WalkSource:
                             books.append(Book(series, mid - half, lots, mid + half, lots))
         return books
 
+    def _get_live(self) -> list[int]:
+        return [expiry for expiry in self._expiries if expiry > self._now]
+
     def _get_slices(self, of: int) -> tuple[Slice, ...]:
         slices = []
-        for expiry in self._expiries:
+        for expiry in self._get_live():
             years = (expiry - self._now) / YEAR_S
             w = self.VOL[of] ** 2 * years
             forward = round(self._spots[of] * (1 + 0.04 * years) * USD)

@@ -20,7 +20,7 @@ from rich.table import Table
 
 from protocol.codes import Code
 from protocol.rules import Rules
-from protocol.types import Phase
+from protocol.types import Mode, Phase
 from sim.twins import account_cases, auction_cases, cases, market_cases, order_cases, scan_cases, trade_cases
 from sim.twins.cases import MakeStart
 from sim.twins.dice import ALL_RULES, Dice
@@ -93,6 +93,11 @@ REACHABLE: dict[str, tuple[Code, ...]] = {
     "target": (Code.OK, Code.CASH, Code.MARGIN, Code.BID_SIZE),
     "award": (Code.OK,),
 }
+# Steps that share a contract, and what a scan does: a random run comes to each.
+PLACES: dict[str, tuple[str, ...]] = {
+    "margin": (Phase.MAKER.name, Phase.TAKER.name, Phase.BIDDER.name),
+    "scan": tuple(f"SCAN {mode.name}" for mode in Mode),
+}
 FORGED = 0.25  # of the runs, each with its witness changed
 MAX_SHOWN = 3  # differences of one kind
 
@@ -108,17 +113,20 @@ class Tally:
     gas: list[int] = field(default_factory=list)
     max_argument_bytes: int = 0
     codes: dict[str, int] = field(default_factory=dict)
+    places: dict[str, int] = field(default_factory=dict)
     shown: list[str] = field(default_factory=list)
 
-    def count(self, outcome: Outcome) -> None:
+    def count(self, outcome: Outcome, place: str) -> None:
         """One run that both agree on."""
+        self.places[place] = self.places.get(place, 0) + 1
         self.gas.append(outcome.gas)
         self.max_argument_bytes = max(self.max_argument_bytes, len(outcome.arguments))
         self.codes[outcome.code.name] = self.codes.get(outcome.code.name, 0) + 1
 
     def get_unreached(self, name: str) -> list[str]:
-        """Codes that no run came to."""
-        return [code.name for code in REACHABLE[name] if code.name not in self.codes]
+        """Codes, phases and modes that no run came to."""
+        codes = [code.name for code in REACHABLE[name] if code.name not in self.codes]
+        return codes + [place for place in PLACES.get(name, ()) if place not in self.places]
 
     def describe(self) -> dict[str, object]:
         """For the JSON; gas is a whole transaction's."""
@@ -131,17 +139,25 @@ class Tally:
             "forged_witnesses": self.forged,
             "forged_reverts": self.forged_reverts,
             "codes": dict(sorted(self.codes.items())),
+            "places": dict(sorted(self.places.items())),
         }
+
+
+def get_place(start: Start) -> str:
+    """The step's phase; of a scan also the mode."""
+    phase = Phase(start.header.phase)
+    return f"{phase.name} {Mode(start.pre.sweep.mode).name}" if phase == Phase.SCAN else phase.name
 
 
 def run_start(twins: Twins, tally: Tally, start: Start, dice: Dice | None, context: str) -> None:
     """One comparison, and with dice sometimes a forged witness on top."""
     tally.runs += 1
+    place = get_place(start)
     forge = dice is not None and dice.chance(FORGED)
     before = Start(start.header, start.state.copy(), start.pre.copy(), start.rules) if forge else start
     try:
         outcome = twins.assert_twins(start.header, start.state, start.pre, start.rules, context)
-        tally.count(outcome)
+        tally.count(outcome, place)
         if dice is not None and forge:
             tally.forged += 1
             tally.forged_reverts += twins.assert_robust(before, outcome, dice, context)

@@ -4,6 +4,7 @@ from protocol.free_cash import compute_free
 from protocol.operations import Kind, build_authorize, build_cancel, build_pool, build_withdraw
 from protocol.pool import MIN_ENTRY
 from protocol.rules import Rules
+from protocol.series import decode_series
 from protocol.sessions import encode_session
 from protocol.signing import compute_authorize_digest, compute_cancel_digest, compute_pool_digest, compute_withdraw_digest
 from protocol.steps.withdraw import MIN_WITHDRAWAL
@@ -145,8 +146,11 @@ def make_pool(dice: Dice, rules: Rules) -> Start:
     make_solvent(world, index)
     if index in world.indices:
         world.set_account(index, shares=dice.choice((0, 1, 10**9, 2**96)), request=dice.choice((0, 0, 0, 0, 1, -1, MAX_CASH - 1)))
-    state.put_globals(state.globals._replace(requests=dice.choice((0, 1, 7))))
     account = state.get_account(index)
+    g = state.globals._replace(requests=dice.choice((0, 1, 7)))
+    if account.positions and dice.chance(0.1):
+        g = g._replace(clock=decode_series(dice.choice(account.positions)[0]).expiry - dice.choice((0, 1)))
+    state.put_globals(g)
     free, _ = compute_free(account, state.globals, state.markets, rules)
     is_leaving = dice.chance(0.3)
     least = dice.choice((MIN_ENTRY - 1, MIN_ENTRY, MIN_ENTRY))

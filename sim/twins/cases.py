@@ -22,6 +22,7 @@ from protocol.operations import (
 )
 from protocol.rules import Rules
 from protocol.types import INBOX_AUTHORITY, MAX_LEGS, MAX_PAGES, MAX_QUOTES, MAX_SLICES, VAULT_AUTHORITY, Phase, Record, compute_record_hash
+from sim.twins.deflate import make_frame
 from sim.twins.dice import FILLER, Dice
 from sim.twins.replay import Start
 from sim.twins.worlds import NOW, make_header, make_world
@@ -123,7 +124,7 @@ def make_rows(dice: Dice, count: int) -> list[bytes]:
 def make_data(dice: Dice) -> bytes:
     """Of a frame: rows as DEFLATE, broken in some ways, or noise."""
     rows = b"".join(make_rows(dice, dice.choices((0, 1, 5, 40, 400), (2, 5, 8, 4, 1))[0]))
-    match dice.randrange(7):
+    match dice.randrange(8):
         case 0 | 1 | 2:
             return encode_frame(rows)
         case 3:
@@ -139,6 +140,8 @@ def make_data(dice: Dice) -> bytes:
                 level, zlib.DEFLATED, -15, 9, dice.choice((zlib.Z_FIXED, zlib.Z_DEFAULT_STRATEGY, zlib.Z_HUFFMAN_ONLY))
             )
             return (packer.compress(rows * dice.choice((1, 1, 200))) + packer.flush())[:MAX_FRAME_BYTES]
+        case 6:
+            return make_frame(dice)[:MAX_FRAME_BYTES] or b"\0"
         case _:
             return dice.randbytes(dice.choice((1, 2, 30, 300)))
 

@@ -46,6 +46,9 @@ def _falsify_account(state: State, rng: random.Random) -> None:
         a._replace(flag=0 if a.flag else 1),
         a._replace(nonce=a.nonce ^ 1),
         a._replace(generation=a.generation ^ 1),
+        a._replace(session=a.session ^ 3 << 200, sheet=a.sheet ^ 1),
+        a._replace(shares=a.shares + 10**9),
+        a._replace(request=-a.request - 1, request_time=a.request_time >> 1),
     ]
     if a.positions:
         changes += [a._replace(positions=a.positions[1:]), a._replace(positions=tuple((series, -lots) for series, lots in a.positions))]
@@ -53,6 +56,9 @@ def _falsify_account(state: State, rng: random.Random) -> None:
 
 
 def _falsify_market(m: Market, rng: random.Random) -> Market:
+    if rng.random() < 0.3:
+        slices = tuple(item._replace(close=item.close + 100) for item in m.slices)
+        return m._replace(slices=slices, halted_until=rng.choice((0, 1 << 39)), low=m.low + 1, high_before=m.high_before >> 1)
     return m._replace(
         mark_time=rng.choice((m.mark_time, m.mark_time + 61)),
         slices=tuple(item._replace(forward=item.forward + rng.choice((0, 1, item.forward >> 2))) for item in m.slices),
@@ -82,6 +88,11 @@ def falsify_state(state: State, rng: random.Random) -> None:
                 g._replace(allowance=-g.allowance),
                 g._replace(fees=g.fees + 1),
                 g._replace(accounts=g.accounts + 1),
+                g._replace(pool=g.pool + 10**12, fund=g.fund + 10**12, debt=0),
+                g._replace(shares=g.shares + 1, slots_equity=0, requests=g.requests + 1),
+                g._replace(slots=g.slots + 1, free_slot=1),
+                g._replace(shutdown=0 if g.shutdown else g.clock, is_settled=1 - g.is_settled),
+                g._replace(marks=g.marks + 20, balance=0),
             )
             state.put_globals(rng.choice(fresh))
         case 1 if state.accounts:
@@ -162,6 +173,11 @@ def falsify_preimages(pre: Preimages, rng: random.Random) -> Preimages:
                 t._replace(maker=t.taker, maker_slot=t.taker_slot, taker=t.maker, taker_slot=t.maker_slot),
             )
         )
+    elif pre.lines and rng.random() < 0.5:
+        lines = list(pre.lines)
+        at = rng.randrange(len(lines))
+        lines[at] += rng.choice((1, 1 << 64, 1 << 128))
+        pre.lines = tuple(rng.choice((lines, lines[2:], lines + lines[-2:])))
     elif pre.sweep != Sweep():
         w = pre.sweep
         pre.sweep = rng.choice((w._replace(cursor=w.cursor + 1), w._replace(mode=w.mode ^ 1), w._replace(loss=0, deficit=w.deficit + 1)))

@@ -1,7 +1,6 @@
 """The most expensive start of each step that we know how to build, on purpose. Gas snapshots and the stake rest on these."""
 
 from protocol.codec.frames import Batch, Frame, Message, compute_record
-from protocol.codec.inflate import encode_frame
 from protocol.codec.rows import MAX_ITEMS, encode_row
 from protocol.keccak import compute_array_hash, keccak
 from protocol.legs import compute_signed_legs, pack_leg, pack_plain
@@ -19,6 +18,7 @@ from protocol.operations import (
     build_pool,
     build_settle,
     build_sheet,
+    build_shutdown,
     build_trade,
     build_withdraw,
 )
@@ -57,6 +57,7 @@ from protocol.types import (
     Order,
     Page,
     Phase,
+    Position,
     Slice,
     Sweep,
     Trade,
@@ -67,13 +68,15 @@ from protocol.types import (
 )
 from sim.twins.auction_cases import load_auction, make_terms
 from sim.twins.cases import make_open
+from sim.twins.deflate import make_dear_frames
 from sim.twins.dice import FILLER, Dice, get_keys, sign
 from sim.twins.replay import Start
-from sim.twins.worlds import DAY_S, NANO, NOW, World, load_items, make_header, make_slice
+from sim.twins.worlds import DAY_S, NANO, NOW, World, load_items, make_header
 
 LAST = 1_023  # the last signature of the largest source
 EXPIRIES = tuple(NOW + DAY_S * (day + 1) for day in range(16))
-STRIKES = (40_000 * 10**6, 45_000 * 10**6, 50_000 * 10**6, 60_000 * 10**6)
+FORWARD = 50_000 * 10**6
+STRIKES = (5_000 * 10**6, 6_000 * 10**6, 450_000 * 10**6, 495_000 * 10**6)  # as far as an opening may be: logarithms of the most steps
 
 
 def fill_source(signatures: list[bytes], number: int) -> bytes:
@@ -82,19 +85,17 @@ def fill_source(signatures: list[bytes], number: int) -> bytes:
     return FILLER[: 65 * number] + b"".join(signatures) + FILLER[: 65 * rest]
 
 
-def make_full_slice(dice: Dice, expiry: int) -> Slice:
-    """A surface in which nothing is zero."""
-    return make_slice(dice, expiry, 50_000 * 10**6)._replace(
-        forward=50_000 * 10**6, a=NANO // 20, b=NANO // 10, rho=-NANO // 3, m=NANO // 50, sigma=NANO // 5
-    )
+def make_full_slice(expiry: int) -> Slice:
+    """A surface in which nothing is zero, so high that even a far strike is priced to the end in every scenario."""
+    return Slice(expiry, FORWARD, a=NANO // 2, b=NANO // 3, rho=-NANO // 3, m=NANO // 7, sigma=NANO // 5)
 
 
 def make_full_world(rules: Rules, sign_of_last: int = -1) -> World:
     """Two accounts in one word with 128 positions each, over all slices of both markets, all of them short or all long."""
     dice = Dice(3)
     state = State(rules.params)
-    slices = tuple(make_full_slice(dice, expiry) for expiry in EXPIRIES)
-    state.put_markets((Market(50_000 * 10**6, NOW, slices), Market(50_000 * 10**6, NOW, slices)))
+    slices = tuple(make_full_slice(expiry) for expiry in EXPIRIES)
+    state.put_markets((Market(FORWARD, NOW, slices), Market(FORWARD, NOW, slices)))
     state.put_globals(Globals(NOW, 1_000, 300, 7, outbox=5, balance=1 << 62))
     pairs = [(u, expiry, strike, kind) for u in (0, 1) for expiry in EXPIRIES for strike in STRIKES for kind in (0, 1)]
     series = sorted(encode_series(*pair) for pair in pairs)
@@ -127,16 +128,10 @@ def make_worst_message(rules: Rules) -> Start:
 
 
 def make_worst_inflate(rules: Rules) -> Start:
-    """Eight kilobytes of rows that hardly compress."""
-    dice = Dice(2)
-    rows = b""
-    while len(rows) < 8_192 - 140:
-        rows += encode_row(
-            (1, dice.getrandbits(24), dice.getrandbits(160), *(dice.getrandbits(8 * dice.randrange(1, 32)) for _ in range(3)))
-        )
-    frames = (Frame(NOW + 9, encode_frame(rows), FILLER[: 65 * 1_024]),) * 16
+    """The last of sixteen frames, which turns full tables and thousands of short matches into eight kilobytes."""
+    frames = tuple(Frame(NOW + 9, data, FILLER[: 65 * 1_024]) for data in make_dear_frames()[-1:] * 16)
     record = compute_record(2**32, NOW, NOW + 60, 5, (), frames)
-    header = make_header(dice, Phase.INFLATE, batch=1, record=compute_record_hash(record), frame=15, frames=16)
+    header = make_header(Dice(2), Phase.INFLATE, batch=1, record=compute_record_hash(record), frame=15, frames=16)
     return Start(header, make_full_world(rules).state, Preimages([Batch(record, (), frames)]), rules)
 
 
@@ -256,14 +251,30 @@ def make_worst_settle(rules: Rules) -> Start:
     return Start(header, state, pre, rules)
 
 
+def make_worst_shutdown(rules: Rules) -> Start:
+    """The second one, which opens the scan over everybody."""
+    world = make_full_world(rules)
+    state = world.state
+    state.put_globals(state.globals._replace(shutdown=NOW - rules.params.shutdown_s))
+    header, pre = load_items(make_header(Dice(1), Phase.SHUTDOWN, authority=2**160 - 1), build_shutdown())
+    return Start(header, state, pre, rules)
+
+
+def make_last_positions(first: int) -> tuple[Position, ...]:
+    """127 shorts and a long in the last slice of the second market, which every mark looks for from the first on; one lot of each."""
+    strikes = [STRIKES[-1] - 10**7 * at for at in reversed(range(MAX_POSITIONS // 2))]
+    series = [encode_series(1, EXPIRIES[-1], strike, kind) for strike in strikes for kind in (0, 1)]
+    return ((first, -1), *((item, -1) for item in series[1:-1]), (series[-1], 1))
+
+
 def make_worst_scan(rules: Rules, mode: Mode, phase: Phase = Phase.SCAN) -> Start:
-    """128 positions of the last account of a word: it is ripe, some of it settles, or it has a part of every line."""
+    """128 positions of the last account of a word: it is ripe, the first of it settles, or it has a part of every line."""
     is_adl = mode in (Mode.ADL_TALLY, Mode.ADL_CUT)
     world = make_full_world(rules, 1 if is_adl else -1)
     state = world.state
     positions = state.get_account(255).positions
-    if phase == Phase.DELEVERAGE:
-        positions = (*positions[:-1], (positions[-1][0], 1))
+    if phase == Phase.DELEVERAGE or mode in (Mode.SETTLE_TALLY, Mode.SETTLE_PAY, Mode.SHUTDOWN_TALLY, Mode.SHUTDOWN_PAY):
+        positions = make_last_positions(encode_series(0, EXPIRIES[0], STRIKES[0], 0))
     world.set_account(255, cash=-(10**15), flag=1, shares=5, positions=positions)
     for bitmap in Bitmap:
         state.put_word(get_word_index(bitmap, 0, rules.params), 1 << 255)
@@ -293,7 +304,7 @@ def make_worst_auction(rules: Rules, phase: Phase) -> Start:
     world = make_full_world(rules, 1)
     world.set_account(0, flag=1)
     held = world.state.get_account(0).positions
-    legs = tuple((held[at][0], -1) for at in (31, 63, 95, 127))
+    legs = tuple((held[at][0], -1) for at in (119, 123, 126, 127))
     if phase != Phase.BID:
         return load_auction(phase, world, make_terms(world, 255, 0, legs, 3))
     nonce, until, limit = 2**64 - 1, 2**40 - 1, 2**62
@@ -316,9 +327,10 @@ def make_all_worst(rules: Rules) -> list[Start]:
         make_worst_combo(rules),
         make_worst_sheet(rules),
         make_worst_terms(rules),
-        *(make_worst_trade(rules, phase, at) for phase in (Phase.MAKER, Phase.TAKER, Phase.COMMIT) for at in (0, 1)),
+        *(make_worst_trade(rules, phase, at) for phase in (Phase.MAKER, Phase.TAKER, Phase.BIDDER, Phase.COMMIT) for at in (0, 1)),
         make_worst_mark(rules),
         make_worst_settle(rules),
+        make_worst_shutdown(rules),
         *(make_worst_auction(rules, phase) for phase in (Phase.BID, Phase.TARGET, Phase.AWARD)),
         *(make_worst_scan(rules, mode) for mode in Mode),
         *(make_worst_scan(rules, Mode.FLAG, phase) for phase in (Phase.TAKEOVER, Phase.DELEVERAGE)),

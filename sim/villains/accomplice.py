@@ -17,10 +17,8 @@ from protocol.series import decode_series
 from protocol.signing import compute_mark_digest, compute_order_digest
 from protocol.types import LOTS_PER_UNIT, UNDERLYINGS
 from sim.actors.config import TraderConfig
-from sim.actors.makers import Place
 from sim.actors.runtime import Scene, open_scene, open_traders, place
-from sim.actors.takers import Take
-from sim.actors.trader import Trader
+from sim.actors.trader import Order, Trader
 from sim.market.source import Book
 from sim.scribe import get_address, make_key, sign
 from sim.villains.lies import LIES, Bait
@@ -131,9 +129,9 @@ class Accomplice:
         valid_until = now + VALID_S * self._scene.speed
         traders = {trader.index: trader for trader in (self._first, self._second)}
         while lots:
-            sell = Place(self._first.index, book.series, 0, price, lots, valid_until)
+            sell = Order(self._first.index, book.series, 0, price, lots, valid_until)
             (answer,) = await place(self._scene, traders, [sell], False)
-            buy = Take(self._second.index, book.series, 1, price, lots, valid_until)
+            buy = Order(self._second.index, book.series, 1, price, lots, valid_until)
             (answer,) = await place(self._scene, traders, [buy], True)
             if "error" not in answer and answer["trades"]:
                 return

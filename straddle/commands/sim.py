@@ -96,10 +96,10 @@ def crash(folder: Path, accounts: int, seed: int, out: Path) -> int:
     return run_crashes(folder, accounts, seed, out)
 
 
-@command.command("oracle", short_help="Sign marks of a market.")
+@command.command("oracle", short_help="Sign marks and settlements of a market.")
 @add_daemon_options
 def oracle(config: Path | None, overrides: dict[str, str], with_parent: bool, print_default: bool) -> int:
-    """Sign marks of a market, each key its own signature, and hand them to the sequencer."""
+    """Sign marks of a market and settlements of what expires, each key its own signature, and hand them to the sequencer."""
     from sim.actors.config import OracleConfig
     from sim.actors.roles import run_oracle
 
@@ -124,6 +124,16 @@ def takers(config: Path | None, overrides: dict[str, str], with_parent: bool, pr
     from sim.actors.roles import run_takers
 
     return run_actor("takers", TakersConfig, run_takers, config, overrides, with_parent, print_default)
+
+
+@command.command("liquidator", short_help="Bid for what is up for auction.")
+@add_daemon_options
+def liquidator(config: Path | None, overrides: dict[str, str], with_parent: bool, print_default: bool) -> int:
+    """Bid for the positions of accounts below their maintenance margin, from one account, opened by a deposit on L1."""
+    from sim.actors.config import LiquidatorConfig
+    from sim.actors.roles import run_liquidator
+
+    return run_actor("liquidator", LiquidatorConfig, run_liquidator, config, overrides, with_parent, print_default)
 
 
 @command.command("accomplice", short_help="Throw the bait of a lie.")

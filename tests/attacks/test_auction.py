@@ -73,6 +73,16 @@ def test_attack_08__waiting_for_the_bottom__costs_the_account_at_most_a_tenth_of
     assert 0 < equity - auction.get_margin(TARGET).equity <= 20 * (maintenance // 10)
 
 
+def test_attack_08__lot_by_lot_after_the_account_is_restored__refused() -> None:
+    """The flag stays until the next mark: without a stop, single lots would empty the account at the auction's discount."""
+    auction = Auction(percent=99, age=AUCTION_MARKS - 1)
+    before = auction.get_margin(TARGET)
+    assert sell_all(auction, LEG, 1)[-1] == Code.BID_SIZE
+    after = auction.get_margin(TARGET)
+    assert 5 * after.equity >= 6 * after.maintenance
+    assert 50 * (before.equity - after.equity) < before.maintenance
+
+
 @pytest.mark.parametrize(("own", "code"), [(MAX_POSITIONS - 4, Code.OK), (MAX_POSITIONS - 3, Code.POSITIONS)])
 def test_attack_08__128_positions__are_auctioned_four_at_a_time(own: int, code: Code) -> None:
     """To a bidder with room for four; and none of them is so many that the sale cannot be proven."""

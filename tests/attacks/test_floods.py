@@ -36,7 +36,8 @@ def test_attack_9__steps_of_an_epoch__bounded_below_the_history(params: Params) 
     """
     batches, accounts = 1 << params.batch_depth, 1 << params.account_depth
     accrued = (params.epoch_s + params.header_window_s) * params.steps_per_second
-    scan = accounts + (accounts >> 8)
+    # a MARK where all are ripe, one is bankrupt and all ask for the pool: FLAG, TAKEOVER, ADL_TALLY, ADL_CUT, REQUEST
+    scan = 5 * accounts + 4 * (accounts >> 8)
     sources = batches * (1 + 16 * 2)
     messages = min(batches * 256, params.epoch_s * 400) * 4  # a message takes 90,000 gas, a second of L1 has 3 to 4 million
     assert accrued + 2 * params.steps_cap + scan + sources + messages < 1 << params.history_height

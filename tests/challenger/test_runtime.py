@@ -4,7 +4,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,8 @@ from protocol.operations import build_deposit
 from protocol.params import PRESETS
 from sim.court import get_oracles
 from sim.scribe import Scribe, get_address
-from tests.l1.devchain import CHAIN_ID, run_process
+from tests.l1.child import Child, read_end, run_child
+from tests.l1.devchain import CHAIN_ID, run_devnet
 
 DEPLOYER, SEQUENCER, HONEST, VILLAIN = derive_dev_keys(4)
 MAX_TRANSACTIONS = 18
@@ -37,17 +38,12 @@ MAX_GAS = 1_800_000
 
 
 @contextmanager
-def run_challenger(folder: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A daemon that is ready; killed at the end if it still runs."""
+def run_challenger(folder: Path, *options: str) -> Iterator[Child]:
+    """A daemon that is ready."""
     command = [sys.executable, "-m", "challenger", "--config", str(folder / "config.toml"), *options]
-    with (folder / "log").open("ab") as log, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log) as process:
-        try:
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            assert json.loads(line)["ready"], (folder / "log").read_text()
-            yield process
-        finally:
-            process.kill()
+    with run_child(command, folder / "log") as child:
+        assert child.ready["ready"]
+        yield child
 
 
 def write_config(folder: Path, url: str, deployment: Path, key: Any, *lines: str) -> Path:
@@ -100,22 +96,24 @@ async def read_events(client: Client, deployment: Deployment) -> list[Any]:
     return [(log, event) for log, event in decode_logs({claims: "Claims"}, await client.get_logs_of(headers, [claims]))]
 
 
-async def wait_for(folder: Path, client: Client, deployment: Deployment, name: str, count: int = 1) -> list[Any]:
-    """Until so many events of that name are there."""
+async def wait_for(daemons: Sequence[Child], client: Client, deployment: Deployment, name: str, count: int = 1) -> list[Any]:
+    """Until so many events of that name are there. No daemon dies meanwhile."""
     try:
         with trio.fail_after(60):
             while True:
+                for daemon in daemons:
+                    daemon.check()
                 found = [item for item in await read_events(client, deployment) if type(item[1]).__name__ == name]
                 if len(found) >= count:
                     return found
                 await trio.sleep(0.1)
     except trio.TooSlowError:
-        raise AssertionError(f"no {name}: {(folder / 'log').read_text()[-4000:]}") from None
+        raise AssertionError(f"no {name}: {[read_end(daemon.log) for daemon in daemons]}") from None
 
 
 async def test_daemons__lie_against_truth_with_a_kill_between__truth_is_final(tmp_path: Path) -> None:
-    with run_process("--block-time", "0.2", "--speed", "8") as announced:
-        url = announced["url"]
+    with run_devnet(tmp_path / "devnet", "--block-time", "0.2", "--speed", "8") as devnet:
+        url = devnet.ready["url"]
         async with Provider(url) as provider:
             client = Client(provider)
             deployment = await set_up(client, "devnet")
@@ -125,18 +123,19 @@ async def test_daemons__lie_against_truth_with_a_kill_between__truth_is_final(tm
             villain = write_config(tmp_path / "villain", url, file, VILLAIN, *lines)
             honest = write_config(tmp_path / "honest", url, file, HONEST)
             watcher = write_config(tmp_path / "watcher", url, file, None)
-            with run_challenger(honest) as process, run_challenger(villain):
-                await wait_for(honest, client, deployment, "Claimed", 2)
+            with run_challenger(honest) as first, run_challenger(villain) as liar:
+                await wait_for((devnet, first, liar), client, deployment, "Claimed", 2)
                 await provider.request("anvil_reorg", [2, [], False])  # what was in the last two blocks is gone
-                await wait_for(honest, client, deployment, "Descended")
-                process.kill()
-                with run_challenger(honest) as process:
-                    ((_, wrong),) = await wait_for(honest, client, deployment, "ClaimDied")
-                    await wait_for(honest, client, deployment, "ClaimFinal")
-                    await wait_for(honest, client, deployment, "StakeWithdrawn")
-                    await wait_for(honest, client, deployment, "WorkPaid")
-                    process.send_signal(signal.SIGTERM)
-                    assert await trio.to_thread.run_sync(process.wait, 20) == 0
+                await wait_for((devnet, first, liar), client, deployment, "Descended")
+                first.process.kill()
+                with run_challenger(honest) as second:
+                    running = devnet, second, liar
+                    ((_, wrong),) = await wait_for(running, client, deployment, "ClaimDied")
+                    await wait_for(running, client, deployment, "ClaimFinal")
+                    await wait_for(running, client, deployment, "StakeWithdrawn")
+                    await wait_for(running, client, deployment, "WorkPaid")
+                    second.process.send_signal(signal.SIGTERM)
+                    assert await trio.to_thread.run_sync(second.process.wait, 20) == 0
             claims = [event for _, event in await read_events(client, deployment) if isinstance(event, Claimed)]
             (right,) = [event for event in claims if event.claim_id != wrong.claim_id]
             owner, _ = await read(client, "Claims", deployment.get_address("Claims"), "stakes", (wrong.claim_id,))
@@ -144,8 +143,8 @@ async def test_daemons__lie_against_truth_with_a_kill_between__truth_is_final(tm
             assert (await get_claim(client, deployment.get_address("Claims"), right.claim_id)).is_final
             await check_costs(client, deployment)
             await check_blind(client, deployment, watcher)
-            with run_challenger(watcher, "--once") as process:
-                assert await trio.to_thread.run_sync(process.wait, 30) == 3
+            with run_challenger(watcher, "--once") as once:
+                assert await trio.to_thread.run_sync(once.process.wait, 30) == 3
     check_reports(honest / "data", wrong.claim_id)
 
 

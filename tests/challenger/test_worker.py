@@ -5,18 +5,29 @@ import trio
 import trio.testing
 
 from challenger.tracer import KEPT_HISTORIES, PAUSE_STEPS, Tracer
+from challenger.wire import LENGTH_BYTES, decode, decode_rules, encode, encode_rules
 from challenger.worker import WorkerDied, start_tracer
 from protocol.codec.frames import Batch
 from protocol.history import History
 from protocol.keccak import ZERO, keccak
-from protocol.params import MINIMAL
+from protocol.params import MINIMAL, PRESETS, Params
+from protocol.rules import Rules
 from protocol.state import State
 from protocol.trace import Machine
 from sim.baits import make_epoch
+from sim.court import get_oracles
 from sim.scribe import Scribe
 from sim.villains.lies import Bait
 
 KEY, NEXT = keccak(b"first"), keccak(b"second")
+
+
+@pytest.mark.parametrize("params", PRESETS.values())
+def test_rules__told_to_a_worker__are_the_same(params: Params) -> None:
+    """Whatever a parameter is made of: a worker that cannot read them dies at its start."""
+    rules = Rules(params, KEY, get_oracles(params))
+    told = decode_rules(decode(encode(encode_rules(rules))[LENGTH_BYTES:]))
+    assert (told.params, told.domain, told.oracles) == (rules.params, rules.domain, rules.oracles)
 
 
 async def test_worker__same_questions__same_answers_until_it_is_killed() -> None:

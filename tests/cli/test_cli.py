@@ -126,7 +126,7 @@ def test_refusal__one_line_with_a_code(
 
 
 def test_print_default__round_trips(run: Run, tmp_path: Path) -> None:
-    for words in (("sequencer",), ("challenger",), ("sim", "oracle"), ("sim", "makers"), ("sim", "takers")):
+    for words in (("sequencer",), ("challenger",), ("sim", "oracle"), ("sim", "makers"), ("sim", "takers"), ("sim", "liquidator")):
         result = run(*words, "--print-default")
         assert result.returncode == 0
         path = tmp_path / "default.toml"

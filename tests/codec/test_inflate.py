@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from protocol.codec import inflate as module
 from protocol.codec.inflate import MAX_FRAME_BYTES, MAX_ROWS_BYTES, SELF_TEST, decode_frame, encode_frame, is_zlib_sound
 from protocol.codec.inflate_reference import FIXED_DISTANCES, FIXED_LITERALS, compute_inflate_reference
+from sim.twins.deflate import Block, make_frame
 from tests.codec import evm
-from tests.codec.deflate import Block, make_frame
 
 
 def assert_same(data: bytes) -> bytes | None:

@@ -1,10 +1,10 @@
-"""Gas of the calls on L1, measured on py-evm, as committed in `contracts/snapshots/gas.json`.
+"""Gas of the calls on L1 and of every kind of step, as committed in `contracts/snapshots/gas.json`.
 
     python -m tests.contracts.gas      measure anew and write the snapshot
 
-The dispute is played at the full height of 28 with the toy step, whose own gas is subtracted from the proof: what a step costs is measured
-with the steps, and the dearest that we know how to build is a row of its own. Transactions include their base and calldata (EIP-7623's
-floor where it is higher).
+The calls are measured on py-evm. The dispute is played at the full height of 28 with the toy step, whose own gas is subtracted from the
+proof. A step is measured by itself, from the dearest start that we know (`sim/twins/worst.py`) in the main network's trees. Transactions
+include their base and calldata (EIP-7623's floor where it is higher).
 """
 
 import json
@@ -12,8 +12,12 @@ import random
 
 from contracts.build import SIZES
 from protocol.codec.frames import Frame, encode_payload
+from protocol.params import MAINNET
+from protocol.types import Phase
 from sim.twins import assert_twins
-from sim.twins.dice import ALL_RULES
+from sim.twins.__main__ import get_place
+from sim.twins.dice import make_rules
+from sim.twins.runner import get_step_name
 from sim.twins.worst import make_all_worst
 from tests.contracts.chain import PyEvm
 from tests.contracts.world import World
@@ -21,6 +25,7 @@ from tests.contracts.world import World
 SNAPSHOT = SIZES.parent / "gas.json"
 DOLLAR = 10**6
 HEIGHT = 28
+STEP = "step: "
 
 
 def measure_inbox(world: World) -> dict[str, int]:
@@ -123,16 +128,31 @@ def measure_step(world: World, args: bytes) -> int:
     return receipt.gas_used - 21_000 - calldata
 
 
-def measure_dearest_step() -> int:
-    """As a transaction of its own, with its calldata."""
-    return max(assert_twins(*start).gas for rules in ALL_RULES for start in make_all_worst(rules))
+def measure_steps() -> dict[str, int]:
+    """Of every phase, and of every mode of a scan, the most."""
+    gas: dict[str, int] = {}
+    for start in make_all_worst(make_rules(MAINNET)):
+        name = f"{STEP}{get_place(start)}"
+        gas[name] = max(gas.get(name, 0), assert_twins(*start).gas)
+    return gas
+
+
+def describe_steps() -> list[str]:
+    """Rows of the table in `docs/contracts.md`, from the snapshots: contract, phases, bytes, the most gas."""
+    sizes, gas = json.loads(SIZES.read_text()), json.loads(SNAPSHOT.read_text())
+    rows = []
+    for name in dict.fromkeys(map(get_step_name, Phase)):
+        phases = [phase.name for phase in Phase if get_step_name(phase) == name]
+        places = [place for place in gas if place.startswith(STEP) and place.split()[1] in phases]
+        rows.append(f"| `{name}` | {', '.join(phases)} | {sizes[name]:,} | {max(gas[place] for place in places):,} |")
+    return rows
 
 
 def measure() -> dict[str, int]:
     """Everything, on fresh chains."""
     sections = (measure_inbox, measure_dispute, measure_ends, measure_rounds)
-    gas = {name: gas for section in sections for name, gas in section(World(height=HEIGHT, batch_depth=12, evm=PyEvm())).items()}
-    return gas | {"the dearest step": measure_dearest_step()}
+    calls = {name: gas for section in sections for name, gas in section(World(height=HEIGHT, batch_depth=12, evm=PyEvm())).items()}
+    return calls | measure_steps()
 
 
 def encode(gas: dict[str, int]) -> str:
@@ -143,3 +163,4 @@ def encode(gas: dict[str, int]) -> str:
 if __name__ == "__main__":
     SNAPSHOT.write_text(encode(measure()))
     print(SNAPSHOT.read_text())
+    print("\n".join(describe_steps()))

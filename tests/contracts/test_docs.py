@@ -1,4 +1,4 @@
-"""The pages name every door of the contracts."""
+"""The pages name every door of the contracts, and their figures are the snapshots'."""
 
 import re
 from pathlib import Path
@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 from contracts import load_artifact
+from contracts.build import HERE
+from tests.contracts.gas import describe_steps
 
+STEPS = {path.stem for path in (HERE / "steps").glob("*.vy")}
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
@@ -18,3 +21,14 @@ def test_every_function_and_event_is_documented(name: str, page: str) -> None:
     doors = [item["name"] for item in load_artifact(name).abi if item["type"] in ("function", "event")]
     events = {"Transfer", "Approval"} if name == "Token" else set()  # as in the standard
     assert [door for door in doors if door not in words | events] == []
+
+
+def test_table_of_steps_is_todays() -> None:
+    """``python -m tests.contracts.gas`` prints it."""
+    table = [line for line in (DOCS / "contracts.md").read_text().splitlines() if line.startswith("| `") and line.count("|") == 5]
+    assert [line for line in table if line.split("`")[1] in STEPS] == describe_steps()
+
+
+def test_every_library_is_named() -> None:
+    words = set(re.findall(r"\w+", (DOCS / "contracts.md").read_text()))
+    assert {path.stem for path in (HERE / "lib").glob("*.vy")} <= words

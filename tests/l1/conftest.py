@@ -6,13 +6,13 @@ import pytest
 
 from l1.client import Client
 from l1.provider import Provider
-from tests.l1.devchain import Dev, run_process
+from tests.l1.devchain import Dev, run_devnet
 
 
 @pytest.fixture(scope="session")
-def devnet_url() -> Iterator[str]:
-    with run_process("--manual") as announced:
-        yield announced["url"]
+def devnet_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with run_devnet(tmp_path_factory.mktemp("devnet") / "log", "--manual") as child:
+        yield child.ready["url"]
 
 
 @pytest.fixture

@@ -1,11 +1,10 @@
 """A development chain for tests: the real process over a real socket, mined by hand."""
 
-import json
-import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import trio
@@ -18,6 +17,7 @@ from l1.keys import Key, derive_dev_keys
 from l1.provider import Provider
 from l1.sender import MemoryJournal, Sender
 from l1.sender_queue import Policy
+from tests.l1.child import Child, run_child
 
 CHAIN_ID = 31337
 KEYS = derive_dev_keys(8)
@@ -26,16 +26,12 @@ BURNER = bytes.fromhex("5b5f56")  # creation code that loops until its gas is go
 
 
 @contextmanager
-def run_process(*options: str) -> Iterator[dict[str, Any]]:
-    """`python -m l1.devnet` on a free port; yields what it announces."""
+def run_devnet(log: Path, *options: str) -> Iterator[Child]:
+    """`python -m l1.devnet` on a free port, which stops cleanly in the end."""
     command = [sys.executable, "-m", "l1.devnet", "--port", "0", "--with-parent", "--chain-id", str(CHAIN_ID), *options]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        try:
-            yield json.loads(process.stdout.readline())
-        finally:
-            process.terminate()
-            assert process.wait(10) == 0, "the devnet did not stop cleanly"
+    with run_child(command, log) as child:
+        yield child
+        child.stop()
 
 
 @dataclass
@@ -108,4 +104,4 @@ async def wait_until(condition: Callable[[], Awaitable[bool]], seconds: float = 
             await trio.sleep(0.01)
 
 
-__all__ = ["BURNER", "CHAIN_ID", "KEYS", "Dev", "encode_hex", "open_sender", "run_process", "wait_until"]
+__all__ = ["BURNER", "CHAIN_ID", "KEYS", "Dev", "encode_hex", "open_sender", "run_devnet", "wait_until"]

@@ -86,9 +86,10 @@ def run_anvil(log: Path) -> Iterator[str]:
                 time.sleep(0.01)
             assert found, f"anvil did not start: {log.read_text()}"
             yield f"http://{found[1].decode()}"
-        finally:
             process.terminate()
             assert process.wait(10) == 0
+        finally:
+            process.kill()
 
 
 @pytest.fixture

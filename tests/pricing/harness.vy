@@ -32,7 +32,7 @@ def risk(item: types.Slice, strike: int256, is_call: bool) -> margin.Risk:
 @external
 @pure
 def margins(
-    cash_before: int256, cash_after: int256, positions: DynArray[uint256, 129], markets: types.Market[2]
+    cash_before: int256, cash_after: int256, positions: DynArray[uint256, 132], markets: types.Market[2]
 ) -> (margin.Margin, margin.Margin, uint256):
     return margin._compute_margins(cash_before, cash_after, positions, markets)
 
@@ -43,13 +43,8 @@ def margin_of(cash: int256, positions: DynArray[uint256, 128], markets: types.Ma
 
 @external
 @pure
-def merge(positions: DynArray[uint256, 128], series: uint256, change: int256) -> DynArray[uint256, 129]:
-    return margin._merge(positions, series, change)
-
-@external
-@pure
-def nothing(cash_before: int256, cash_after: int256, positions: DynArray[uint256, 129], markets: types.Market[2]) -> uint256:
-    return len(positions)
+def merge(positions: DynArray[uint256, 128], legs: uint256[4], first: int256, second: int256) -> DynArray[uint256, 132]:
+    return margin._merge(positions, legs, first, second)
 
 @external
 @pure

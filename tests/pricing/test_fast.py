@@ -100,11 +100,6 @@ def test_roots_beside_perfect_squares(root: int) -> None:
     assert int(doubles.compute_hypotenuses(to_array(a), to_array(1))[0]) == math.isqrt(a * a + 1)
 
 
-@given(st.integers(1, (1 << 53) - 1))
-def test_exponents(x: int) -> None:
-    assert int(doubles.compute_exponents(to_array(x))[0]) == x.bit_length() - 1
-
-
 @given(st.integers(1, MAX_FORWARD), parameters, parameters, st.integers(-ONE, ONE), parameters, parameters, prices)
 def test_surfaces(forward: int, a: int, b: int, rho: int, m: int, sigma: int, strike: int) -> None:
     surface = Surface(forward, a, abs(b), rho, m, abs(sigma))
@@ -168,11 +163,13 @@ def test_a_table_adds_series_that_it_meets(seed: int) -> None:
 
 
 def check_book(book: ScanBook, accounts: dict[int, tuple[int, tuple[Position, ...]]], markets: tuple[Market, ...]) -> None:
-    margins = book.compute_margins(RiskTable(book.series, markets))
+    table = RiskTable(book.series, markets)
+    margins = book.compute_margins(table)
     assert margins.accounts.tolist() == sorted(accounts)
     for account, equity, maintenance, has_short in zip(*(item.tolist() for item in margins), strict=True):
         expected = compute_margin(*accounts[account], markets)
         assert (equity, maintenance, has_short) == (expected.equity, expected.maintenance, expected.has_short)
+        assert book.compute_margin(account, table) == expected
 
 
 @pytest.mark.parametrize("most", [1_000, MAX_LOTS >> 1])

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from protocol.legs import pack_leg
 from protocol.margin import Margin, check_trade, compute_margin, compute_mark, compute_risk, is_stale
 from protocol.pricing import MAX_PRICE, MAX_V, compute_price
 from protocol.svi import compute_v
-from protocol.types import LOTS_BIAS, MAX_LOTS, MAX_SLICES, Market, Position, Slice, encode_position
+from protocol.types import LOTS_BIAS, MAX_LOTS, MAX_RATIO, MAX_SLICES, Market, Position, Slice, encode_legs, encode_position
 from tests.pricing.conftest import Harness
 from tests.pricing.markets import (
     INDEX,
@@ -32,10 +33,11 @@ STEP_GAS = 6_000_000  # for 128 positions, of the 9.5M that the whole step may t
 Merged = list[tuple[int, int, int]]  # series, lots before, lots after
 
 
-def encode_market(market: Market) -> tuple[int, int, list[Slice]]:
+def encode_market(market: Market) -> tuple[Any, ...]:
     """As ABI wants it."""
+    index_price, mark_time, slices, *breaker = market
     empty = Slice(0, 0, 0, 0, 0, 0, 0)
-    return market[0], market[1], [*market.slices, *[empty] * (MAX_SLICES - len(market.slices))]
+    return index_price, mark_time, [*slices, *[empty] * (MAX_SLICES - len(slices))], *breaker
 
 
 def get_before(merged: Merged) -> tuple[Position, ...]:
@@ -128,7 +130,7 @@ def test_margins_never_revert(harness: Harness, seed: int) -> None:
 
 
 @settings(max_examples=25)
-@given(words=st.lists(st.integers(0, (1 << 256) - 1), max_size=129), cash=st.sampled_from(WORD_EDGES))
+@given(words=st.lists(st.integers(0, (1 << 256) - 1), max_size=132), cash=st.sampled_from(WORD_EDGES))
 def test_any_words_at_all_have_an_answer(harness: Harness, words: list[int], cash: int) -> None:
     """Even what cannot be decoded as positions: only that it returns."""
     markets = [encode_market(market) for market in make_hostile_markets(random.Random(len(words)))]
@@ -146,16 +148,22 @@ def test_margin_of_one_account(harness: Harness, seed: int) -> None:
         assert oldest == (NOW if count else NONE_HELD)
 
 
-def test_merging_a_trade_into_positions(harness: Harness, seed: int) -> None:
+def test_merging_legs_into_positions(harness: Harness, seed: int) -> None:
     rng = random.Random(seed)
     for _ in range(80):
         held = {rng.randrange(40): rng.randrange(1, MAX_LOTS) * rng.choice((-1, 1)) for _ in range(rng.randrange(12))}
-        series, change = rng.randrange(40), rng.choice((rng.randrange(-MAX_LOTS, MAX_LOTS), -held.get(rng.randrange(40), 5)))
-        positions = sorted(held.items())
-        expected = [(of, lots, lots + change * (of == series)) for of, lots in positions]
-        if series not in held:
-            expected = sorted([*expected, (series, 0, change)])
-        assert list(harness.call("merge", [encode_position(item) for item in positions], series, change)) == encode_merged(expected)
+        legs = [
+            (series, rng.choice((-1, 1)) * rng.randrange(1, MAX_RATIO + 1)) for series in sorted(rng.sample(range(40), rng.randrange(5)))
+        ]
+        units = [rng.choice((0, rng.randrange(-MAX_LOTS, MAX_LOTS))) for _ in range(2)]
+        expected = {series: [lots, lots] for series, lots in held.items()}
+        for series, ratio in legs:
+            lanes = expected.get(series, [0, 0])
+            expected[series] = [lots + ratio * change for lots, change in zip(lanes, units, strict=True)]
+        merged = [(series, before, after) for series, (before, after) in sorted(expected.items())]
+        positions = [encode_position(item) for item in sorted(held.items())]
+        packed = encode_legs(tuple(pack_leg(*leg) for leg in legs))
+        assert list(harness.call("merge", positions, packed, *units)) == encode_merged(merged)
 
 
 @pytest.mark.parametrize("row", TRADES, ids=[row[0] for row in TRADES])

@@ -27,8 +27,10 @@ def check_1_cash_is_conserved(state: State, paid_in: int) -> None:
 
 
 def check_2_every_series_sums_to_zero(state: State) -> None:
+    """And no account has two encodings: its positions ascend, none of them empty."""
     sums: Counter[int] = Counter()
     for a in state.accounts.values():
+        assert list(a.positions) == sorted({series: lots for series, lots in a.positions if lots}.items())
         for series, lots in a.positions:
             sums[series] += lots
     assert not any(sums.values())
@@ -85,8 +87,13 @@ def list_actors(items: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def check_6_nobody_enters_or_leaves_the_pool_at_others_cost(change: Change, machine: Machine, phase: Phase) -> None:
-    """A share's value falls only where a scan visits, takes over or deleverages; a MARK sets out to count the slots anew."""
+    """A share's value falls only where a scan visits, takes over or deleverages; a MARK sets out to count the slots anew.
+
+    And who is taken over while it has equity costs the pool no more than the slot is worth, which is its maintenance.
+    """
     del machine
+    if phase == Phase.TAKEOVER and change.sweep.equity >= 0 and change.a.positions and not change.a_after.positions:
+        assert change.g_after.pool + change.sweep.maintenance >= change.g.pool
     if phase in (Phase.MARK, Phase.TAKEOVER, Phase.DELEVERAGE) or (phase == Phase.SCAN and change.sweep.mode != Mode.REQUEST):
         return
     g, h = change.g, change.g_after

@@ -29,13 +29,25 @@ PENNY = 10_000
 SESSION = make_key(77)
 
 
+class RecordingScribe(Scribe):
+    """Keeps what it has written: anyone may post it once more."""
+
+    def __init__(self, params: Params, start: int, traders: int) -> None:
+        super().__init__(params, start, traders)
+        self.written: list[tuple[Sequence[int], bytes]] = []
+
+    def add(self, items: Sequence[int], signatures: bytes = b"") -> None:
+        super().add(items, signatures)
+        self.written.append((items, signatures))
+
+
 class World:
     """`traders` are the accounts that act; below `opened` there are others that only stand there."""
 
     def __init__(self, cash: Sequence[int], traders: Sequence[int] = (), opened: int = 0, params: Params = MINIMAL) -> None:
         self.traders = list(traders or range(len(cash)))
         self.opened = max(opened, len(cash))
-        self.scribe = Scribe(params, START, traders=self.opened)
+        self.scribe = RecordingScribe(params, START, self.opened)
         state = State(params)
         for index in range(self.opened):
             state.put_account(index, Account(owner=get_address(self.scribe.keys[index])))
@@ -257,6 +269,12 @@ class World:
         self.scribe.add([rng.choice((0, 1, 3, 5, 6, 9, 14, 99, 1 << 255)) for _ in range(rng.randint(1, 7))], bytes(rng.choice((0, 65))))
         self.run()
 
+    def replay(self, rng: Random) -> None:
+        """Rows of the past, word for word."""
+        for _ in range(3):
+            self.scribe.add(*rng.choice(self.scribe.written))
+        self.run()
+
     # -- money
 
     def deposit(self, rng: Random) -> None:
@@ -346,6 +364,7 @@ ACTIONS: dict[str, tuple[Callable[[World, Random], None], int]] = {
     "cancel": (World.cancel, 1),
     "force": (World.force, 2),
     "junk": (World.junk, 1),
+    "replay": (World.replay, 2),
     "deposit": (World.deposit, 3),
     "withdraw": (World.withdraw, 2),
     "enter": (World.enter, 4),

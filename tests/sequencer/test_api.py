@@ -20,6 +20,7 @@ from node.store import Store
 from protocol.codes import Code
 from protocol.keccak import keccak
 from protocol.signing import get_signer
+from protocol.types import FILL_OR_KILL, POST_ONLY, REDUCE_ONLY
 from sequencer.api import Api, ApiLimits
 from sequencer.desk import Desk
 from sequencer.events import MessagesQueued, OrderReceived
@@ -49,12 +50,13 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 
 
 class Venue:
-    """A served desk."""
+    """A served desk. `elapsed` is what its clock has gone on by since `START + 1`, chain seconds."""
 
-    def __init__(self, url: str, desk: Desk, log: Log) -> None:
-        self.url = url
-        self.desk = desk
+    def __init__(self, log: Log) -> None:
+        self.url = ""
+        self.desk: Desk
         self.log = log
+        self.elapsed = 0
 
 
 @asynccontextmanager
@@ -62,14 +64,15 @@ async def open_venue(path: Path, limits: ApiLimits | None = None, workers: int =
     rules = build_rules()
     store = Store(path / "store.sqlite")
     log: Log = []
+    venue = Venue(log)
 
     def note(event: str, fields: dict[str, Any]) -> None:
         log.append((event, fields))
 
     try:
         async with trio.open_nursery() as nursery:
-            clock = Clock(wall_start=0, chain_start=START + 1, wall=lambda: 0)
-            desk = Desk(Machine(rules, build_settings(rules)), store, clock)
+            clock = Clock(wall_start=0, chain_start=START + 1, wall=lambda: venue.elapsed)
+            desk = venue.desk = Desk(Machine(rules, build_settings(rules)), store, clock)
             verifiers = Verifiers(workers, note)
             api = Api(desk, Methods(desk, Deployed(CHAIN_ID, VAULT, "devnet", 1)), verifiers, limits or ApiLimits(), note)
             desk.on_news = api.tell
@@ -79,7 +82,8 @@ async def open_venue(path: Path, limits: ApiLimits | None = None, workers: int =
             port = await nursery.start(functools.partial(api.serve, "127.0.0.1", 0))
             deposits = MessagesQueued(START, 0, build_deposits(4, 1_000_000 * USD, START))
             await desk.submit([deposits, build_mark_event(START, START, 0, request=1)])
-            yield Venue(f"ws://127.0.0.1:{port}", desk, log)
+            venue.url = f"ws://127.0.0.1:{port}"
+            yield venue
             nursery.cancel_scope.cancel()
     finally:
         store.close()
@@ -95,11 +99,16 @@ def encode_order(event: OrderReceived) -> dict[str, Any]:
         "generation": event.generation,
         "valid_until": event.valid_until,
         "signature": "0x" + event.signature.hex(),
+        "time_in_force": "fill_or_kill" if event.flags & FILL_OR_KILL else "good_til_date",
+        "post_only": bool(event.flags & POST_ONLY),
+        "reduce_only": bool(event.flags & REDUCE_ONLY),
+        "fee_cap": event.fee_cap,
+        "rfq_id": event.rfq,
     }
 
 
-def order(account: int, is_buy: int, nonce: int, lots: int = 10, price: int = MARK) -> dict[str, Any]:
-    return encode_order(build_order_event(START + 1, account, is_buy, price, lots, nonce))
+def order(account: int, is_buy: int, nonce: int, lots: int = 10, price: int = MARK, **terms: Any) -> dict[str, Any]:
+    return encode_order(build_order_event(START + 1, account, is_buy, price, lots, nonce, **terms))
 
 
 def request(method: str, params: Any = None, number: int = 1) -> dict[str, Any]:
@@ -137,10 +146,11 @@ async def test_terms_may_be_spelled_out(tmp_path: Path) -> None:
         assert reply["error"]["code"] == -32602
 
 
-async def login(socket: Any, account: int) -> None:
+async def login(socket: Any, account: int, key: int | None = None) -> None:
+    """By the owner, or with another key."""
     challenge = (await ask(socket, request("public/get_challenge")))["result"]["challenge"]
     text = f"Straddle login\nchain {CHAIN_ID}\nvault 0x{VAULT:040x}\naccount {account}\nchallenge {challenge}".encode()
-    signature = sign(account, keccak(b"\x19Ethereum Signed Message:\n%d" % len(text) + text))
+    signature = sign(account if key is None else key, keccak(b"\x19Ethereum Signed Message:\n%d" % len(text) + text))
     reply = await ask(socket, request("public/auth", {"account": account, "signature": signature.hex()}))
     assert reply["result"] == {"account": account}
 

@@ -10,19 +10,33 @@ import pytest
 import trio
 from trio_websocket import open_websocket_url
 
+from node.instruments import encode_instrument, encode_legs
 from protocol.codec.frames import Message
 from protocol.codec.rows import encode_row
 from protocol.codes import Code
-from protocol.operations import build_deposit
+from protocol.legs import pack_plain
+from protocol.operations import build_deposit, build_trade
 from protocol.series import encode_series
 from protocol.types import VAULT_AUTHORITY
-from sequencer.api import MAX_ANSWER_BYTES, ApiLimits
+from sequencer import accounts, views
+from sequencer.api import FULL_BYTES, MAX_ANSWER_BYTES, ApiLimits
 from sequencer.desk import MAX_WAITING
 from sequencer.events import CancelReceived, ClockElapsed, L1Undone, MessagesQueued, OrderPlaced, Refusal
 from sequencer.rpc import MAX_BATCH
-from tests.sequencer.test_api import ask, encode_order, login, open_venue, order, request
+from tests.sequencer.test_api import Venue, ask, encode_order, login, open_venue, order, request
+from tests.sequencer.test_api_operations import encode_sheet
 from tests.sequencer.test_machine import MARK
-from tests.sequencer.world import ADDRESSES, EXPIRY, START, USD, World, build_deposits, build_order_event
+from tests.sequencer.world import (
+    ADDRESSES,
+    EXPIRY,
+    START,
+    USD,
+    World,
+    build_deposits,
+    build_mark_event,
+    build_order_event,
+    build_sheet_event,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
@@ -148,3 +162,112 @@ async def test_accounts_are_found_by_their_owner_also_after_a_reorganisation(tmp
         await venue.desk.submit([L1Undone(START + 1, 0, 0), MessagesQueued(START + 1, 0, messages)])
         await venue.desk.submit([ClockElapsed(START + 20), ClockElapsed(START + 40)])
         assert [await find(owner) for owner in ADDRESSES[:5]] == [Code.ACCOUNT, 1, Code.ACCOUNT, Code.ACCOUNT, 0]
+
+
+@pytest.mark.parametrize("expiry", [0, 1, 4_102_444_800, 2**40 - 1])
+async def test_a_sheet_whose_expiry_has_no_name_is_refused(tmp_path: Path, expiry: int) -> None:
+    """The answer would have to name it."""
+    quote = (51_000 * USD, 1, 100, 5, 200, 5)
+    sheet = encode_sheet(build_sheet_event(START + 1, 0, 1, (), pages=((0, expiry, 100, (quote,)),)))
+    async with open_venue(tmp_path) as venue, open_websocket_url(venue.url) as client:
+        assert (await ask(client, request("straddle/quotes", sheet)))["error"]["code"] == Refusal.UNKNOWN_INSTRUMENT
+        assert "result" in await ask(client, request("public/status"))
+
+
+async def test_an_answer_that_cannot_be_written_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(accounts, "view_pool", fail)
+    monkeypatch.setattr("sequencer.submissions.render_placed", fail)
+    async with open_venue(tmp_path) as venue, open_websocket_url(venue.url) as client:
+        assert (await ask(client, request("straddle/pool")))["error"]["code"] == -32603
+        assert (await ask(client, request("private/sell", order(0, 0, 1))))["error"]["code"] == -32603
+        assert (await ask(client, request("public/get_order_book", get_book())))["result"]["asks"], "it was done"
+        assert [event for event, _ in venue.log] == ["api.failed"] * 2
+
+
+async def test_answers_that_nobody_reads_are_not_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each message asks for megabytes: memory must not follow their number."""
+    made = 0
+    view = views.view_instrument
+
+    def count(*args: Any) -> dict[str, Any]:
+        nonlocal made
+        result = view(*args)
+        made += len(json.dumps(result))
+        return result
+
+    monkeypatch.setattr(views, "view_instrument", count)
+    async with open_venue(tmp_path) as venue, open_websocket_url(venue.url, max_message_size=32 << 20) as client:
+        message = json.dumps([request("public/get_instruments")] * 100)
+        with trio.move_on_after(3):
+            for _ in range(100):
+                await client.send_message(message)
+        stopped = made
+        await trio.sleep(0.5)
+        assert made == stopped
+        assert FULL_BYTES < made < 5 * MAX_ANSWER_BYTES, "sockets hold some, too"
+        async with open_websocket_url(venue.url) as other:
+            assert "result" in await ask(other, request("public/status"))
+
+
+async def hold_many(venue: Venue) -> None:
+    """Account 0 gets positions in many series."""
+    for number in range(40):
+        series = encode_series(0, EXPIRY, (40_000 + 500 * number) * USD, 1)
+        mark = views.view_ticker(venue.desk.machine, pack_plain(series))["mark_price"]
+        orders = [build_order_event(START + 1, at, 1 - at, mark, 1, number + 1, series=series) for at in (1, 0)]
+        await venue.desk.submit(orders)
+    assert len(venue.desk.machine.state.get_account(0).positions) == 40
+
+
+async def test_dear_questions_do_not_hold_up_cheap_ones(tmp_path: Path) -> None:
+    async with open_venue(tmp_path) as venue, open_websocket_url(venue.url, max_message_size=32 << 20) as asker:
+        await hold_many(venue)
+        await login(asker, 0)
+        async with open_websocket_url(venue.url) as other:
+            await asker.send_message(json.dumps([request("private/get_account_summary", {"account": 0})] * MAX_BATCH))
+            await trio.sleep(0.05)
+            with trio.fail_after(0.5):  # all of the other answers take longer
+                await ask(other, request("public/status"))
+        replies = json.loads(await asker.get_message())
+        assert all(reply["result"]["account"] == 0 for reply in replies)
+
+
+async def test_thousands_of_tickers_hold_up_nobody(tmp_path: Path) -> None:
+    """After a mark; who wants one does not wait for those who want many."""
+
+    def name(number: int) -> str:
+        legs = [encode_instrument(encode_series(0, EXPIRY, (30_000 + number * 4 + at) * USD, 1)) for at in range(4)]
+        return "ticker." + ",".join(f"{at + 1}x{leg}" for at, leg in enumerate(legs))
+
+    async with open_venue(tmp_path) as venue, open_websocket_url(venue.url) as many, open_websocket_url(venue.url) as one:
+        for first in range(0, 256, 64):
+            reply = await ask(many, request("public/subscribe", {"channels": [name(number) for number in range(first, first + 64)]}))
+            assert "result" in reply
+        plain = "ticker." + encode_legs(pack_plain(encode_series(0, EXPIRY, 51_000 * USD, 1)))
+        await ask(one, request("public/subscribe", {"channels": [plain]}))
+        venue.elapsed = 29
+        with trio.fail_after(20):
+            async with trio.open_nursery() as nursery:
+                told = 0
+
+                async def listen() -> None:
+                    nonlocal told
+                    while told < 256:
+                        await many.get_message()
+                        told += 1
+
+                nursery.start_soon(listen)
+                await venue.desk.submit([build_mark_event(START + 30, START + 30, START, request=1)])
+                assert json.loads(await one.get_message())["params"]["channel"] == plain
+                assert told < 50
+
+
+async def test_orders_and_trades_are_not_for_strangers_to_post(tmp_path: Path) -> None:
+    async with open_venue(tmp_path) as venue, open_websocket_url(venue.url) as client:
+        await venue.desk.submit([build_order_event(START + 1, at, at, MARK, 10 - at, 1) for at in (0, 1)])
+        items = [str(item) for item in build_trade(0, 1, 1, 1, 1)]
+        reply = await ask(client, request("straddle/submit_row", {"items": items}))
+        assert reply["error"]["code"] == -32602

@@ -1,9 +1,5 @@
 """Sheets of quotes: one signature, many books; only what fills reaches L1, and L1 agrees."""
 
-from collections.abc import Sequence
-
-import pytest
-
 from protocol.codec.inflate import decode_frame
 from protocol.codec.rows import decode_row
 from protocol.codes import Code
@@ -15,6 +11,7 @@ from sequencer.events import (
     Cancelled,
     CancelReceived,
     ClockElapsed,
+    Event,
     OrderRemoved,
     QuoteDropped,
     Refusal,
@@ -245,7 +242,7 @@ def test_a_snapshot__has_sheets_requests_and_their_memory() -> None:
     expect_placed(world, build_order_event(START + 1, 1, 1, MARK + 50, 15, 1))
     again = load_machine(dump_machine(world.machine), world.rules, world.machine.settings)
     assert dump_machine(again) == dump_machine(world.machine)
-    events = [
+    events: list[Event] = [
         build_order_event(START + 2, 1, 1, MARK + 50, 15, 2),
         build_sheet_event(START + 2, 0, 1, [QUOTE]),
         build_sheet_event(START + 3, 0, 2, [QUOTE]),
@@ -256,13 +253,15 @@ def test_a_snapshot__has_sheets_requests_and_their_memory() -> None:
     assert again.state.get_root() == world.machine.state.get_root()
 
 
-@pytest.mark.parametrize("pages", [[(0, EXPIRY, 10**6, tuple((STRIKE + at * 10**7, at & 1, USD + p, 9, 0, 0) for at in range(MAX_QUOTES)))
-                                    for p in range(MAX_PAGES)]])  # fmt: skip
-def test_the_largest_sheet__replaced_many_times__leaves_nothing_behind(pages: Sequence[object]) -> None:
+def test_the_largest_sheet__replaced_many_times__leaves_nothing_behind() -> None:
     world = World()
     world.open()
+    pages = [
+        (0, EXPIRY, 10**6, tuple((STRIKE + at * 10**7, at & 1, USD + page, 9, 0, 0) for at in range(MAX_QUOTES)))
+        for page in range(MAX_PAGES)
+    ]
     for at in range(40):
-        place_sheet(world, build_sheet_event(START + 1, 0, 1 + MAX_PAGES * at, [], pages=pages))  # type: ignore[arg-type]
+        place_sheet(world, build_sheet_event(START + 1, 0, 1 + MAX_PAGES * at, [], pages=pages))
     assert len(world.machine.book.orders) == MAX_PAGES * MAX_QUOTES
     assert len(world.machine._signers) == 1
     assert world.machine.book.get_depth(pack_plain(encode_series(0, EXPIRY, STRIKE, 0)), 1, 1)

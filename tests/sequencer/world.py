@@ -73,8 +73,8 @@ def build_rules(params: Params = PARAMS) -> Rules:
     return Rules(params, DOMAIN, tuple(ADDRESSES[i] for i in ORACLES))
 
 
-def build_market(time: int, forward: int = FORWARD) -> Market:
-    return Market(forward, time, (Slice(EXPIRY, forward, 4_000_000, 10_000_000, -100_000_000, 0, 100_000_000),))
+def build_market(time: int, forward: int = FORWARD, expiry: int = EXPIRY) -> Market:
+    return Market(forward, time, (Slice(expiry, forward, 4_000_000, 10_000_000, -100_000_000, 0, 100_000_000),))
 
 
 def sign(key: int, digest: bytes) -> bytes:
@@ -87,8 +87,8 @@ def build_deposits(count: int, amount: int, time: int) -> tuple[Message, ...]:
     return tuple(Message(time, VAULT_AUTHORITY, encode_row(build_deposit(i, ADDRESSES[i], amount)), b"") for i in range(count))
 
 
-def build_mark_event(now: int, time: int, previous: int, forward: int = FORWARD, request: int = 0) -> RowReceived:
-    market = build_market(time, forward)
+def build_mark_event(now: int, time: int, previous: int, forward: int = FORWARD, request: int = 0, expiry: int = EXPIRY) -> RowReceived:
+    market = build_market(time, forward, expiry)
     row = build_mark(0, previous, market)
     digest = compute_mark_digest(DOMAIN, 0, previous, time, market.index_price, row[5:])
     return RowReceived(now, request, row, sign(ORACLES[0], digest) + sign(ORACLES[2], digest), True)
@@ -204,10 +204,10 @@ class World:
         self.queue(now, build_deposits(accounts, amount, now))
         self.apply(build_mark_event(now, now, 0))
 
-    def queue(self, now: int, messages: tuple[Message, ...]) -> None:
+    def queue(self, now: int, messages: tuple[Message, ...]) -> list[Effect]:
         start = len(self.messages)
         self.messages += messages
-        self.apply(MessagesQueued(now, start, messages))
+        return self.apply(MessagesQueued(now, start, messages))
 
     def see(self, now: int) -> None:
         self.apply(BlockSeen(now, now - START + 1, now))

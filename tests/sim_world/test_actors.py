@@ -1,15 +1,18 @@
 """The actors' machines, driven by events."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from node.instruments import decode_instrument, encode_instrument
 from protocol.codes import Code
-from protocol.series import encode_series
-from protocol.types import Market, Slice
+from protocol.series import decode_series, encode_series
+from protocol.types import MAX_PAGES, MAX_QUOTES, Market, Slice
 from sim.actors import oracle
-from sim.actors.makers import TOLERANCE, Cancel, Desk, Place, Resting, choose_books, compute_quotes
+from sim.actors.liquidator import choose_lot, open_bid
+from sim.actors.makers import TOLERANCE, Desk, Resting, choose_books, choose_sheets
 from sim.actors.oracle import MarketsRead, MarkRefused, MarkTaken, Oracle
 from sim.actors.takers import Flow
 from sim.market.source import Book, ShockedSource, WalkSource
@@ -31,26 +34,22 @@ def make_books(strikes: Sequence[int] = (80, 85, 90, 95, 100), bid: int = 50_000
     ]
 
 
-def rest(places: Sequence[Place | Cancel], first: int = 1) -> list[Resting]:
-    """What the sequencer would tell of orders that were all taken and not filled."""
-    return [
-        Resting(place.account, nonce, place.series, place.is_buy, place.price, place.lots)
-        for nonce, place in enumerate(places, start=first)
-        if isinstance(place, Place)
-    ]
-
-
 # -- the oracle
+
+
+def get_previous(effects: Sequence[object]) -> int:
+    (mark,) = [effect for effect in effects if isinstance(effect, oracle.SubmitMark)]
+    return mark.previous
 
 
 def test_oracle__market_read__names_the_last_mark_and_waits_for_its_fate() -> None:
     state, marks = oracle.advance(Oracle(5, {0: NOW - 10}), MarketsRead(NOW, {0: make_market(NOW)}))
-    assert [(mark.underlying, mark.previous) for mark in marks] == [(0, NOW - 10)]
+    assert [(mark.underlying, mark.previous) for mark in marks if isinstance(mark, oracle.SubmitMark)] == [(0, NOW - 10)]
     state, marks = oracle.advance(state, MarketsRead(NOW + 20, {0: make_market(NOW + 20)}))
     assert marks == []
     state, _ = oracle.advance(state, MarkTaken(0, NOW))
     _, marks = oracle.advance(state, MarketsRead(NOW + 20, {0: make_market(NOW + 20)}))
-    assert marks[0].previous == NOW
+    assert get_previous(marks) == NOW
 
 
 def test_oracle__sooner_than_the_gap__stays_silent() -> None:
@@ -64,7 +63,7 @@ def test_oracle__refused_for_its_time__takes_the_sequencers_word() -> None:
     state, _ = oracle.advance(Oracle(5), MarketsRead(NOW, {0: make_market(NOW)}))
     state, _ = oracle.advance(state, MarkRefused(0, Code.MARK_TIME, NOW - 7))
     _, marks = oracle.advance(state, MarketsRead(NOW + 1, {0: make_market(NOW + 1)}))
-    assert marks[0].previous == NOW - 7
+    assert get_previous(marks) == NOW - 7
 
 
 def test_oracle__refused_otherwise__keeps_its_predecessor() -> None:
@@ -74,48 +73,118 @@ def test_oracle__refused_otherwise__keeps_its_predecessor() -> None:
     assert state.refusals == 1
 
 
+def read(state: Oracle, time: int, index: int, expiry: int = EXPIRIES[0]) -> tuple[Oracle, list[oracle.SubmitMark | oracle.SubmitSettle]]:
+    """A look at a source whose only listing expires then."""
+    slices = (Slice(expiry, index, 0, 0, 0, 0, 0),) if time < expiry else ()
+    return oracle.advance(state, MarketsRead(time, {0: Market(index, time, slices)}))
+
+
+def list_settlements(effects: Sequence[object]) -> list[oracle.SubmitSettle]:
+    return [effect for effect in effects if isinstance(effect, oracle.SubmitSettle)]
+
+
+def test_oracle__at_expiry__signs_the_average_of_the_half_hour_before() -> None:
+    state, expiry = Oracle(5), EXPIRIES[0]
+    for ago, index in ((1_900, 77), (1_800, 1_000), (900, 2_000), (1, 3_333)):  # the first one is too old to count
+        state, effects = read(state, expiry - ago, index * 1_000_000)
+        assert not list_settlements(effects)
+    state, effects = read(state, expiry + 2, 9_999_000_000)
+    (settle,) = list_settlements(effects)
+    assert settle.listing == (0, expiry)
+    assert settle.price == 6_333_000_000 // 3
+    _, effects = read(state, expiry + 4, 9_999_000_000)
+    assert not list_settlements(effects)  # it is on its way
+
+
+def test_oracle__settlement_answered__is_over_or_tried_again() -> None:
+    state, _ = read(Oracle(5), EXPIRIES[0] - 5, 1_000_000_050)
+    state, effects = read(state, EXPIRIES[0], 1)
+    assert [settle.price for settle in list_settlements(effects)] == [1_000_000_000]  # whole micro-dollars a lot
+    waits, _ = oracle.advance(state, oracle.SettleAnswered((0, EXPIRIES[0]), Code.SETTLE_TIME))
+    assert list_settlements(read(waits, EXPIRIES[0] + 1, 1)[1])
+    for code in (Code.OK, Code.SERIES):
+        done, _ = oracle.advance(state, oracle.SettleAnswered((0, EXPIRIES[0]), code))
+        assert not list_settlements(read(done, EXPIRIES[0] + 1, 1)[1])
+
+
+def test_oracle__that_saw_nothing_of_the_half_hour__does_not_sign() -> None:
+    state, _ = read(Oracle(5), EXPIRIES[0] - 1_801, 1_000_000)
+    assert not list_settlements(read(state, EXPIRIES[0], 1_000_000)[1])
+
+
 # -- makers
 
 
-def test_makers__empty_book__both_sides_of_every_book() -> None:
-    desk = Desk((3, 4), 100, 15)
-    quotes = [quote for quote in compute_quotes(desk, NOW, make_books(), []) if isinstance(quote, Place)]
-    assert len(quotes) == 40
-    assert {(quote.is_buy, quote.price, quote.lots) for quote in quotes} == {(1, 50_000, 10), (0, 51_000, 15)}
-    assert {quote.account for quote in quotes} == {3, 4}
+def place(desk: Desk, books: Sequence[Book], until: int = NOW + 30) -> dict[int, Resting]:
+    """What rests when all sheets were just placed."""
+    return {
+        account: Resting(pages, tuple(page[2] for page in pages), until) for account, pages in choose_sheets(desk, NOW, books, {}).items()
+    }
+
+
+def test_makers__nothing_rests__both_sides_of_every_book_on_whole_expiries() -> None:
+    sheets = choose_sheets(Desk((3, 4, 5), 100, 15), NOW, make_books(), {})
+    assert {account: [page[1] for page in pages] for account, pages in sheets.items()} == {3: [EXPIRIES[0]], 4: [EXPIRIES[1]]}
+    ((_, _, bound, quotes),) = sheets[3]
+    assert len(quotes) == 10
+    assert {quote[2:] for quote in quotes} == {(50_000, 10, 51_000, 15)}
+    assert bound == 250
+
+
+def test_makers__many_books__pages_of_at_most_sixteen_quotes_and_eight_of_them() -> None:
+    (pages,) = choose_sheets(Desk((3,), 1_000, 15), NOW, make_books(strikes=range(40, 140)), {}).values()
+    assert [len(page[3]) for page in pages] == [MAX_QUOTES] * MAX_PAGES
+    assert len({quote[:2] + page[:2] for page in pages for quote in page[3]}) == MAX_QUOTES * MAX_PAGES
 
 
 def test_makers__all_rests__nothing_to_do() -> None:
     desk = Desk((3, 4), 100, 15)
-    resting = rest(compute_quotes(desk, NOW, make_books(), []))
-    assert compute_quotes(desk, NOW + 5, make_books(), resting) == []
+    assert choose_sheets(desk, NOW + 5, make_books(), place(desk, make_books())) == {}
 
 
-def test_makers__price_moved_or_half_filled__cancel_comes_before_the_new_quote() -> None:
-    desk = Desk((3,), 100, 50)
-    books = make_books(strikes=(90,))[:1]
-    resting = rest(compute_quotes(desk, NOW, books, []))
-    moved = [books[0].__class__(books[0].series, 52_000, 10, 53_000, 20)]
-    changes = compute_quotes(desk, NOW, moved, resting)
-    assert [type(change) for change in changes] == [Cancel, Cancel, Place, Place]
-    half = [Resting(o.account, o.nonce, o.series, o.is_buy, o.price, o.left // 2 - 1) for o in resting]
-    assert [type(change) for change in compute_quotes(desk, NOW, books, half)] == [Cancel, Cancel, Place, Place]
+def test_makers__a_page_moved_or_half_filled_or_the_sheet_soon_over__that_sheet_is_replaced() -> None:
+    desk, books = Desk((3, 4), 100, 15), make_books()
+    resting = place(desk, books)
+    moved = [replace(book, bid=49_700) if at == 0 else book for at, book in enumerate(books)]
+    assert set(choose_sheets(desk, NOW, moved, resting)) == {3}
+    one_sided = [replace(book, ask=0) if at == len(books) - 1 else book for at, book in enumerate(books)]
+    assert set(choose_sheets(desk, NOW, one_sided, resting)) == {4}
+    assert set(choose_sheets(desk, NOW, books, resting | {4: replace(resting[4], left=(124,))})) == {4}
+    assert choose_sheets(desk, NOW, books, resting | {4: replace(resting[4], left=(125,))}) == {}
+    assert set(choose_sheets(desk, NOW + 31, books, resting)) == {3, 4}
 
 
-def test_makers__series_gone__quotes_are_cancelled() -> None:
-    desk = Desk((3,), 100, 50)
-    resting = rest(compute_quotes(desk, NOW, make_books(), []))
-    assert {type(change) for change in compute_quotes(desk, NOW, [], resting)} == {Cancel}
+def test_makers__series_gone__an_empty_page_takes_the_quotes_out() -> None:
+    desk = Desk((3, 4), 100, 50)
+    sheets = choose_sheets(desk, NOW, [], place(desk, make_books()))
+    assert [[page[3] for page in pages] for pages in sheets.values()] == [[()], [()]]
+    assert choose_sheets(desk, NOW, [], {account: Resting(pages, (0,), NOW) for account, pages in sheets.items()}) == {}
+    assert choose_sheets(desk, NOW, [], {}) == {}
 
 
 @given(st.integers(1, 10_000_000), st.integers(-200_000, 200_000))
 def test_makers__any_move__what_stays_is_within_the_tolerance(price: int, move: int) -> None:
     desk = Desk((1,), 10, 50)
     series = encode_series(0, EXPIRIES[0], 90_000_000_000, 1)
-    resting = rest(compute_quotes(desk, NOW, [Book(series, price, 10, 0, 0)], []))
+    resting = place(desk, [Book(series, price, 10, 0, 0)])
     after = max(price + move, 1)
-    changes = compute_quotes(desk, NOW, [Book(series, after, 10, 0, 0)], resting)
-    assert (changes == []) == (abs(after - price) * TOLERANCE <= after)
+    changes = choose_sheets(desk, NOW, [Book(series, after, 10, 0, 0)], resting)
+    assert (changes == {}) == (abs(after - price) * TOLERANCE <= after)
+
+
+# -- the liquidator
+
+
+def test_liquidator__bids_for_the_largest_position_once_the_discount_is_worth_it() -> None:
+    names = [encode_instrument(encode_series(0, EXPIRIES[0], strike * 1_000_000_000, 1)) for strike in (90, 95)]
+    positions = [{"instrument_name": name, "size": size} for name, size in zip(names, (20, -30), strict=True)]
+    auction = {"account": 5, "discount_percent": 0.5, "positions": positions}
+    assert choose_lot(auction, 1.0) is None
+    assert choose_lot(auction | {"positions": []}, 0.0) is None
+    lot = choose_lot(auction, 0.5)
+    assert lot == (decode_instrument(names[1]), -30)
+    bid = open_bid(5, lot, -700, 25, NOW)
+    assert (bid.target, bid.ratio, bid.units, bid.limit) == (5, -1, 25, -700)
 
 
 def test_choose_books__fewer_than_there_are__middle_strikes_of_every_expiry() -> None:
@@ -167,3 +236,13 @@ def test_shock__before_and_after__forwards_move_and_books_still_trade() -> None:
     books = source.get_books()
     assert len(books) > 40
     assert all(0 < book.bid < book.ask for book in books)
+
+
+def test_walk__a_first_expiry__is_listed_until_it_expires() -> None:
+    source = WalkSource(3, NOW, first_expiry_s=50)
+    source.advance(NOW + 49)
+    assert source.get_markets()[0].slices[0].expiry == NOW + 50
+    assert any(decode_series(book.series).expiry == NOW + 50 for book in source.get_books())
+    source.advance(NOW + 50)
+    assert all(item.expiry > NOW + 50 for item in source.get_markets()[0].slices)
+    assert all(decode_series(book.series).expiry > NOW + 50 for book in source.get_books())

@@ -12,6 +12,8 @@ LIMIT_S = 220.0
 FIELDS = {
     "trades",
     "batches",
+    "pages",
+    "trades_per_page",
     "bytes_per_trade",
     "l1_gas_per_trade",
     "fraud_batch",
@@ -34,6 +36,8 @@ def test_demo__all_of_it_happens(tmp_path: Path) -> None:
     assert report["missing"] == []
     assert report["trades"] >= 1_000
     assert report["batches"] >= 10
+    assert report["trades_per_page"] > 2  # one signature of a maker's serves many trades
+    assert sorted(text.partition("-")[0] for text in report["settled"]) == ["BTC", "ETH"]
     assert report["operation"] == "WITHDRAW"
     assert report["amount"] == 900_000
     assert report["proven_by"].startswith("challenger-")

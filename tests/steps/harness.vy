@@ -3,8 +3,10 @@
 @title Opens the step libraries' internal functions to the tests
 """
 
+from contracts.lib import legs
 from contracts.lib import merkle
 from contracts.lib import positions
+from contracts.lib import quotes
 from contracts.lib import signatures
 from contracts.lib import types
 
@@ -35,13 +37,18 @@ def account_leaf(a: types.Account) -> bytes32:
 
 @external
 @pure
-def order_leaf(o: types.Order) -> bytes32:
-    return types._order_leaf(o)
+def entry_leaf(o: types.Order, p: types.Page) -> bytes32:
+    return types._entry_leaf(o, p)
 
 @external
 @pure
 def trade_hash(t: types.Trade) -> bytes32:
     return types._trade_hash(t)
+
+@external
+@pure
+def sweep_hash(s: types.Sweep) -> bytes32:
+    return types._sweep_hash(s)
 
 @external
 @pure
@@ -55,9 +62,14 @@ def fold(root: bytes32, index: uint256, depth: uint256, old: bytes32, new: bytes
 
 @external
 @pure
-def apply_lots(held: DynArray[uint256, 128], series: uint256, change: int256) -> (DynArray[uint256, 129], bytes32, bool, bool):
-    merged: DynArray[uint256, 129] = positions._apply_lots(held, series, change)
+def apply_legs(held: DynArray[uint256, 128], packed: uint256[4], units: int256) -> (DynArray[uint256, 132], bytes32, bool, bool):
+    merged: DynArray[uint256, 132] = positions._apply_legs(held, packed, units)
     return merged, positions._hash(merged), positions._is_bounded(merged), positions._is_risky(0, merged)
+
+@external
+@pure
+def is_shrinking(held: DynArray[uint256, 128], packed: uint256[4], units: int256) -> bool:
+    return positions._is_shrinking(held, packed, units)
 
 @external
 @pure
@@ -66,8 +78,69 @@ def get_lots(held: DynArray[uint256, 128], series: uint256) -> int256:
 
 @external
 @pure
-def order_digest(domain: bytes32, terms: uint256[11]) -> bytes32:
+def decode_legs(items: DynArray[uint256, 128], start: uint256) -> (uint256[4], uint256, bytes32):
+    packed: uint256[4] = empty(uint256[4])
+    code: uint256 = 0
+    packed, code = legs._decode(items, start)
+    return packed, code, legs._hash(packed)
+
+@external
+@pure
+def quote(page: types.Page, ref: uint256) -> (bool, types.Order):
+    return quotes._has_quote(page, ref), quotes._get_quote_order(page, ref)
+
+@external
+@pure
+def fill_quote(page: types.Page, ref: uint256, lots: uint256) -> types.Page:
+    return quotes._fill_quote(page, ref, lots)
+
+@external
+@pure
+def order_digest(domain: bytes32, terms: uint256[15]) -> bytes32:
     return signatures._order_digest(domain, terms)
+
+@external
+@pure
+def combo_digest(domain: bytes32, account: uint256, hashed: bytes32, terms: uint256[10]) -> bytes32:
+    return signatures._combo_digest(domain, account, hashed, terms)
+
+@external
+@pure
+def bid_digest(
+    domain: bytes32, account: uint256, target: uint256, hashed: bytes32, units: uint256, limit: int256, nonce: uint256, valid_until: uint256
+) -> bytes32:
+    return signatures._bid_digest(domain, account, target, hashed, units, limit, nonce, valid_until)
+
+@external
+@pure
+def page_hash(underlying: uint256, expiry: uint256, max_lots: uint256, terms: DynArray[uint256[6], 16]) -> bytes32:
+    hashes: DynArray[bytes32, 16] = []
+    for item: uint256[6] in terms:
+        hashes.append(signatures._quote_hash(item[0], item[1], [item[2], item[3], item[4], item[5]]))
+    encoded: Bytes[576] = abi_encode(hashes)
+    return signatures._page_hash(underlying, expiry, max_lots, keccak256(slice(encoded, 64, 32 * len(hashes))))
+
+@external
+@pure
+def sheet_digest(
+    domain: bytes32, account: uint256, pages: bytes32, nonce: uint256, generation: uint256, valid_until: uint256
+) -> bytes32:
+    return signatures._sheet_digest(domain, account, pages, nonce, generation, valid_until)
+
+@external
+@pure
+def authorize_digest(domain: bytes32, account: uint256, key: uint256, scope: uint256, expiry: uint256, nonce: uint256) -> bytes32:
+    return signatures._authorize_digest(domain, account, key, scope, expiry, nonce)
+
+@external
+@pure
+def pool_digest(domain: bytes32, account: uint256, amount: uint256, nonce: uint256, is_leaving: bool) -> bytes32:
+    return signatures._pool_digest(domain, account, amount, nonce, is_leaving)
+
+@external
+@pure
+def settle_digest(domain: bytes32, underlying: uint256, expiry: uint256, price: uint256) -> bytes32:
+    return signatures._settle_digest(domain, underlying, expiry, price)
 
 @external
 @pure

@@ -68,7 +68,7 @@ def make_state(accounts: dict[int, Account], markets: tuple[Market, Market] = (M
     )
     shares = sum(a.shares for a in accounts.values())
     requests = sum(a.request != 0 for a in accounts.values())
-    state.put_globals(g._replace(shares=shares, requests=requests)._replace(**fields))  # type: ignore[arg-type]  # by name
+    state.put_globals(g._replace(shares=shares, requests=requests)._replace(**fields))
     state.put_markets(markets)
     for index, a in accounts.items():
         state.put_account(index, a)

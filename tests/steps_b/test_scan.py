@@ -101,7 +101,8 @@ class TestWholeScans:
     @pytest.mark.parametrize("opening", OPENINGS)
     def test_twins_agree(self, seed: int, opening: Mode) -> None:
         for number in range(TWIN_SCANS):
-            make_random_scan(seed, number, opening).run()
+            scan = make_random_scan(seed, number, opening).run()  # each step by both
+            assert scan.seen[0][1] == opening
 
     @pytest.mark.parametrize("opening", OPENINGS)
     def test_flat_users_never_pay(self, seed: int, opening: Mode) -> None:

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from protocol.auction import has_buffer
+from protocol.auction import is_restored
 from protocol.codes import Code
 from protocol.legs import pack_leg
 from protocol.machine import Preimages
@@ -32,7 +32,7 @@ def run(auction: Auction, units: int, price: int, *legs: tuple[int, int]) -> Cod
     return outcome.code
 
 
-@pytest.mark.parametrize(("price", "code"), [(0, Code.OK), (1, Code.CASH)])
+@pytest.mark.parametrize(("price", "code"), [(0, Code.BID_SIZE), (1, Code.CASH)])
 def test_cash_stays_inside_its_bound(price: int, code: Code) -> None:
     auction = Auction(((CALL, 300),))
     auction.put_account(TARGET, auction.get_account(TARGET)._replace(cash=MAX_CASH - 1))
@@ -83,17 +83,35 @@ def test_no_more_units_than_restore_the_buffer() -> None:
     assert codes == [Code.OK] * needed + [Code.BID_SIZE] * (29 - needed)
     auction = Auction(percent=117, age=0)
     assert auction.bid((CALL, -1), units=needed) == Code.OK
-    assert has_buffer(auction.get_margin(TARGET))
+    assert is_restored(auction.get_margin(TARGET))
     auction = Auction(percent=117, age=0)
     assert auction.bid((CALL, -1), units=needed - 1) == Code.OK
-    assert not has_buffer(auction.get_margin(TARGET))
+    assert not is_restored(auction.get_margin(TARGET))
 
 
-def test_one_unit_may_always_be_bid_for() -> None:
-    """A flagged account above its buffer (the next mark unflags it) loses at most unit by unit."""
+def test_nothing_is_sold_above_the_buffer() -> None:
+    """The flag stays until the next mark; what is left of the account is not for sale till then, not even unit by unit."""
+    auction = Auction(percent=117, age=10)
+    while (code := auction.bid((CALL, -1), units=1)) == Code.OK:
+        assert auction.get_margin(TARGET).cash >= 0
+    assert code == Code.BID_SIZE
+    margin = auction.get_margin(TARGET)
+    assert is_restored(margin)
+    assert 100 * margin.maintenance > 97 * Auction(percent=117).get_margin(TARGET).maintenance
     auction = Auction(percent=130, age=0)
-    assert auction.bid((CALL, -1), units=2) == Code.BID_SIZE
-    assert auction.bid((CALL, -1), units=1) == Code.OK
+    assert [auction.bid((CALL, -1), units=units) for units in (2, 1)] == [Code.BID_SIZE] * 2
+
+
+def test_a_debt_is_sold_off_however_much_equity_there_is() -> None:
+    """Flagged for its negative cash: its longs go until it has none, and no further."""
+    auction = Auction(((CALL, 300),), age=0)
+    price = auction.get_price((CALL, 1))
+    auction.put_account(TARGET, auction.get_account(TARGET)._replace(cash=-20 * price))
+    assert auction.bid((CALL, 1), units=21) == Code.BID_SIZE
+    assert auction.bid((CALL, 1), units=15) == Code.OK
+    assert auction.bid((CALL, 1), units=5) == Code.OK
+    assert auction.get_account(TARGET).cash == 0
+    assert auction.bid((CALL, 1), units=1) == Code.BID_SIZE
 
 
 def check_bidder(before: Margin, after: Margin) -> None:
@@ -126,7 +144,7 @@ def test_whatever_is_accepted_is_right(seed: int) -> None:
         packed = tuple(pack_leg(*leg) for leg in legs)
         less = apply_legs(target.positions, packed, 1 - units)
         margin = compute_margin(target.cash + (units - 1) * price, less, auction.state.markets)
-        assert units == 1 or 5 * margin.equity < 6 * margin.maintenance
+        assert margin.cash < 0 or (margin.has_short and 5 * margin.equity < 6 * margin.maintenance)
         check_bidder(bidder_before, auction.get_margin(BIDDER))
     assert set(found) >= {Code.OK, Code.CASH, Code.MARGIN, Code.BID_SIZE}
     assert found[Code.OK] >= 20

@@ -1,8 +1,13 @@
 """The committed vectors: both twins give what they say, the generator gives them, and none is missing."""
 
+import ast
+import inspect
 import json
 import re
+import textwrap
+from collections.abc import Iterator
 from functools import cache
+from types import FunctionType, ModuleType
 from typing import Any
 
 import pytest
@@ -10,6 +15,7 @@ from eth_abi.abi import encode
 
 from protocol.codes import Code
 from protocol.keccak import encode_word
+from protocol.steps import MODULES
 from protocol.types import Header, Phase, encode_header
 from protocol.witness import get_argument_types, prove_step
 from sim.twins.__main__ import KINDS
@@ -18,10 +24,13 @@ from sim.vectors import (
     FOLDER,
     ROOT,
     RULES,
+    RULES_FILES,
+    Lines,
     decode_vector,
     encode_file,
     encode_line,
     encode_rules,
+    find_lines,
     get_arguments,
     make_vector,
     make_vectors,
@@ -29,9 +38,12 @@ from sim.vectors import (
 )
 
 SILENT = {"OPEN", "MESSAGE", "INFLATE", "COMMIT", "AWARD", "TAKEOVER", "DELEVERAGE"}  # their bullets name no code, or they have none
-MAX_BYTES = 1_500_000
+MAX_BYTES = 3_000_000
+REMADE = 3  # vectors of a kind
 BULLET = re.compile(r"^- \*\*([a-z, ]+)\*\*[^:]*:(.*?)(?=^- |^\n|^[A-Z#])", re.MULTILINE | re.DOTALL)
-NOT_GIVEN = {("MARK", "MALFORMED"), ("BIDDER", "REDUCE_ONLY")}  # it is FETCH that finds the first; a bid has no flags
+# It is FETCH that finds a mark without slices; a bid has no flags.
+NOT_GIVEN = {("MARK", "MALFORMED"), ("BIDDER", "REDUCE_ONLY"), ("BID", "AUTHORITY")}
+BEHIND_THE_ROWS = "_decode_head"  # has one line for an offset at the end of the rows, where FETCH does not look for one
 
 
 @cache
@@ -67,11 +79,11 @@ def test_the_contracts_give_what_the_vectors_say(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_generator_gives_the_vectors(kind: str) -> None:
-    """Each from its own number; the whole search is a slow test."""
+    """A few of them, each from its own number; the whole search is a slow test."""
     text, vectors = load(kind)
     assert encode_file(vectors) == text
-    for vector in vectors:
-        assert encode_line(make_vector(kind, vector["case"])) == encode_line(vector), f"{vector['name']}: run make vectors"
+    for vector in vectors[:: -(-len(vectors) // REMADE)]:
+        assert encode_line(make_vector(kind, vector["case"]).vector) == encode_line(vector), f"{vector['name']}: run make vectors"
 
 
 @pytest.mark.slow
@@ -87,6 +99,59 @@ def test_every_ending_has_a_vector() -> None:
     table = {f"{step} {code}" for step, codes in read_table().items() for code in codes}
     assert sorted(table - names) == []
     assert sorted(names - table) == []
+
+
+def list_named(function: FunctionType) -> Iterator[object]:
+    """What of its module a function's body names: functions, whole modules' members, and what stands in tables."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+    assert isinstance(tree, ast.FunctionDef)
+    for node in (node for statement in tree.body for node in ast.walk(statement)):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            owner = inspect.unwrap(function).__globals__.get(node.value.id)
+            yield getattr(owner, node.attr, None) if isinstance(owner, ModuleType) or owner is Code else None
+        if isinstance(node, ast.Name):
+            value = inspect.unwrap(function).__globals__.get(node.id)
+            works = value.values() if isinstance(value, dict) else ()
+            yield from (value, *(part for work in works if isinstance(work, tuple) for part in work))
+
+
+def find_codes(module: ModuleType) -> set[str]:
+    """Every `Code.X` in the source of a step, and in that of what it calls, however deep."""
+    codes, seen, todo = set(), set(), [module.step]
+    while todo:
+        function = inspect.unwrap(todo.pop())
+        if function in seen:
+            continue
+        seen.add(function)
+        for value in list_named(function):
+            if isinstance(value, Code):
+                codes.add(value.name)
+            elif inspect.isfunction(value) and value.__module__.startswith("protocol."):
+                todo.append(value)
+    return codes
+
+
+def test_the_table_has_every_code_that_the_source_of_a_step_can_return() -> None:
+    table = read_table()
+    for phase, module in MODULES.items():
+        codes = {code for code in find_codes(module) if (phase.name, code) not in NOT_GIVEN}
+        listed = {code for step, given in table.items() if step.split()[0] == phase.name for code in given}
+        assert listed == codes, phase.name
+
+
+def test_every_line_of_the_steps_is_run_by_a_vector() -> None:
+    """Of each function that one of them enters, and of what the steps share."""
+    run: Lines = {}
+    for kind in KINDS:
+        for vector in load(kind)[1]:
+            for code, lines in find_lines(decode_vector(vector, RULES)).items():
+                run.setdefault(code, set()).update(lines)
+    assert {code.co_filename for code in run} >= {name for name in RULES_FILES if not name.endswith("__init__.py")}
+    missing = []
+    for code, lines in run.items():
+        wanted = {line for _, _, line in code.co_lines() if line is not None and line != code.co_firstlineno}
+        missing += [f"{code.co_name}: {line}" for line in wanted - lines]
+    assert [name.split(":")[0] for name in missing] == [BEHIND_THE_ROWS], missing
 
 
 def test_the_table_has_every_code_that_the_machines_page_names() -> None:

@@ -10,7 +10,7 @@ from protocol.machine import Preimages
 from protocol.params import Fees
 from protocol.rules import Rules
 from protocol.state import View
-from protocol.steps import commit, margin, mark, sheet, terms
+from protocol.steps import cancel, combo, commit, margin, mark, sheet, terms
 from protocol.types import (
     FILL_OR_KILL,
     LOTS_PER_UNIT,
@@ -95,6 +95,13 @@ def _spread(scene: Scene) -> None:
     """A call spread, both legs in one trade."""
     near, far = scene.call(STRIKE), scene.call(STRIKE + 10_000)
     scene.trade_combo(MAKER, TAKER, [(near, 1), (far, -1)], scene.price(near) - scene.price(far), 20)
+
+
+def _forged_combo(scene: Scene) -> None:
+    """A combination that the maker never signed."""
+    key, scene.scribe.keys[MAKER] = scene.scribe.keys[MAKER], scene.scribe.keys[THIRD]
+    _spread(scene)
+    scene.scribe.keys[MAKER] = key
 
 
 def _make_page(scene: Scene, lots: int = 100) -> Page:
@@ -200,7 +207,16 @@ def _empty(shown: tuple[Any, int]) -> dict[str, Any]:
     return {"filled": 0, "quotes": tuple(quote._replace(ask_filled=0) for quote in page.quotes)}
 
 
-def _sign_sheet(pre: Preimages, view: View, rules: Rules) -> list[int]:
+def _forget(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, Code]:
+    """A cancellation leaves the orders alive."""
+    after, code = cancel.step(h, view, pre, rules)
+    if code == Code.OK:
+        a = view.get_account(pre.items[1])
+        view.put_account(pre.items[1], a._replace(generation=a.generation - 1))
+    return after, code
+
+
+def _sign_by_owner(pre: Preimages, view: View, rules: Rules) -> list[int]:
     return [view.get_account(pre.items[1]).owner]
 
 
@@ -251,7 +267,11 @@ _LIES = (
         mistake_trade(commit.step, lambda t: {"legs": t.legs[:1]}),
         _spread,
     ),
-    make_lie("forged-sheet", "Any sheet of quotes is signed by its account.", Phase.SHEET, trust(sheet.step, _sign_sheet), _forged_sheet),
+    make_lie("forged-combo", "Any combination is signed by its account.", Phase.COMBO, trust(combo.step, _sign_by_owner), _forged_combo),
+    make_lie("forgotten-cancel", _forget.__doc__ or "", Phase.CANCEL, _forget, _cancelled),
+    make_lie(
+        "forged-sheet", "Any sheet of quotes is signed by its account.", Phase.SHEET, trust(sheet.step, _sign_by_owner), _forged_sheet
+    ),
     make_lie(
         "stale-sheet",
         "A quote trades that a newer sheet has replaced.",

@@ -6,7 +6,7 @@ from protocol.codes import Code
 from protocol.machine import Preimages
 from protocol.rules import Rules
 from protocol.state import View
-from protocol.steps import award, bid, margin, scan, takeover, target
+from protocol.steps import award, bid, deleverage, margin, scan, takeover, target
 from protocol.types import Header, Mode, Phase, Sweep
 from sim.baits import USD
 from sim.villains.disguise import believe, mistake_sweep, mistake_trade, see, waive
@@ -111,6 +111,15 @@ def _favour(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header
     return lying(h, view, pre, rules)
 
 
+def _start_anew(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, Code]:
+    """Whoever is deleveraged has ten thousand dollars to start anew."""
+    index = pre.sweep.bankrupt - 1
+    after, code = deleverage.step(h, view, pre, rules)
+    a = view.get_account(index)
+    view.put_account(index, a._replace(cash=a.cash + 10_000 * USD))
+    return after, code
+
+
 _LIES = (
     make_lie(
         "hasty-takeover", "The pool takes an account over at its first weak mark.", Phase.SCAN, see(scan.step, globals=_older), _weak, MONEY
@@ -119,6 +128,7 @@ _LIES = (
         "waived-penalty", "Whoever is liquidated pays no penalty.", Phase.TAKEOVER, mistake_sweep(takeover.step, _penniless), _ripe, MONEY
     ),
     make_lie("favoured-holder", _favour.__doc__ or "", Phase.SCAN, _favour, _bankrupt, MONEY),
+    make_lie("golden-handshake", _start_anew.__doc__ or "", Phase.DELEVERAGE, _start_anew, _bankrupt, MONEY),
     make_lie(
         "generous-auction", "A bidder gets the last mark's discount at the first.", Phase.BID, see(bid.step, globals=_older), _bid(5), MONEY
     ),

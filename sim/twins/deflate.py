@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from protocol.codec.inflate_reference import CODE_LENGTH_ORDER, FIXED_DISTANCES, FIXED_LITERALS
+from protocol.codec.inflate_reference import CODE_LENGTH_ORDER, FIXED_DISTANCES, FIXED_LITERALS, MAX_IN
 
 END = 256
 
@@ -278,3 +278,35 @@ def make_frame(rng: random.Random) -> bytes:
     if kind == 5:
         return mutate(rng, make_stream(rng, is_faulty=False))
     return bytes([rng.choice([3, 5, 5, 7, 1]) | rng.randrange(32) << 3]) + rng.randbytes(rng.randrange(200))
+
+
+def _move(lengths: list[int], symbol: int, rank: int) -> None:
+    """Gives the symbol the code length of that rank among all; another symbol gets its own."""
+    place = lengths.index(sorted(lengths)[rank])
+    lengths[symbol], lengths[place] = lengths[place], lengths[symbol]
+
+
+def make_dear_frame(rng: random.Random, distance: int, length_rank: int = 0, distance_rank: int = 0) -> bytes:
+    """Full tables without repeats, then the shortest matches, 8 KB in all; by the ranks of their codes in few bytes or in many."""
+    literals, distances = make_complete(rng, 286), make_complete(rng, 30)
+    _move(literals, 257, length_rank)
+    _move(distances, distance, distance_rank)
+    block = Block(literals, distances, repeats=False)
+    for _ in range(33):
+        block.put_literal(97)
+    while block.size <= 8_189:
+        block.put_match(257, 0, distance, 0)
+    while block.size < 8_192:
+        block.put_literal(97)
+    return block.encode(rng)
+
+
+def make_dear_frames() -> list[bytes]:
+    """At the distances that cost most: across words, and overlapping by one byte; the last with codes so long that they just fit."""
+    rng = random.Random(3)
+    frames = [make_dear_frame(rng, distance) for distance in (9, 1, 0)]
+    while len(frames) < 4:
+        longest = make_dear_frame(rng, 0, 285, 20)
+        if MAX_IN - 256 < len(longest) <= MAX_IN:
+            frames.append(longest)
+    return frames
