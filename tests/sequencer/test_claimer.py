@@ -32,7 +32,7 @@ from sequencer.claimer import Claimer
 from sim.court import Commitment, get_oracles
 from sim.scribe import Scribe
 from sim.villains.forgery import Forgery
-from tests.l1.devchain import CHAIN_ID, run_process
+from tests.l1.devchain import CHAIN_ID, run_devnet
 
 DEPLOYER, SEQUENCER, RIVAL = derive_dev_keys(3)
 GAS = 1_500_000
@@ -145,9 +145,9 @@ class Scene:
 
 
 @asynccontextmanager
-async def open_scene() -> AsyncIterator[Scene]:
-    with run_process("--block-time", "0.2", "--speed", "4") as announced:
-        async with Provider(announced["url"]) as provider, trio.open_nursery() as nursery:
+async def open_scene(folder: Path) -> AsyncIterator[Scene]:
+    with run_devnet(folder / "devnet.log", "--block-time", "0.2", "--speed", "4") as chain:
+        async with Provider(chain.ready["url"]) as provider, trio.open_nursery() as nursery:
             client, policy = Client(provider), Policy(depth=1)
             deployer = Sender(client, DEPLOYER, CHAIN_ID, MemoryJournal(), policy, poll_s=POLL_S)
             sequencer = ClumsySender(client, SEQUENCER, CHAIN_ID, MemoryJournal(), policy, poll_s=POLL_S)
@@ -162,7 +162,7 @@ async def open_scene() -> AsyncIterator[Scene]:
 async def test_claimer__refused_reorganised_and_overtaken__goes_on_with_one_stake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(claimer_module, "RETRY_S", 0.2)
     monkeypatch.setattr(claimer_module, "MAX_RETRY_S", 0.5)
-    async with open_scene() as scene:
+    async with open_scene(tmp_path) as scene:
         (genesis,) = await read(scene.client, "Claims", scene.claims, "GENESIS")
         me = int.from_bytes(SEQUENCER.address, "big")
         first_epoch, first = await scene.post_epoch()

@@ -18,7 +18,7 @@ from sim.court import get_oracles
 from sim.forced import ALL
 from sim.leave import EXIT_NOTHING, EXIT_PAID, leave
 from tests.challenger.test_runtime import run_challenger, write_config
-from tests.l1.devchain import CHAIN_ID, run_process
+from tests.l1.devchain import CHAIN_ID, run_devnet
 
 DEPLOYER, SEQUENCER, HONEST, OWNER = derive_dev_keys(4)
 AMOUNT = 25_000_000
@@ -40,8 +40,8 @@ async def set_up(client: Client, path: Path) -> Deployment:
 @pytest.mark.slow
 async def test_leave__stopped_and_started_again__paid_once(tmp_path: Path) -> None:
     file, told = tmp_path / "deployment.json", list[str]()
-    with run_process("--block-time", "0.2", "--speed", "16") as announced:
-        url = announced["url"]
+    with run_devnet(tmp_path / "devnet.log", "--block-time", "0.2", "--speed", "16") as chain:
+        url = chain.ready["url"]
         async with Provider(url) as provider:
             client = Client(provider)
             deployment = await set_up(client, file)
