@@ -9,6 +9,7 @@ import pytest
 from protocol.leap import Leap
 from protocol.params import DEVNET, MINIMAL
 from protocol.state import State
+from protocol.types import Mode
 from sim.baits import make_epoch
 from sim.villains.lies import Bait
 from tests.protocol.branches import Steps
@@ -69,3 +70,4 @@ def test_leap__random_lives__same_root_after_every_batch() -> None:
         seen += live(make_world(seed % 2 == 1), Random(seed))
     for name in sorted(seen):
         print(f"{seen[name]:6} {name}")
+    assert all(seen[mode.name] for mode in Mode)
