@@ -294,5 +294,8 @@ def measure_tracing(stream: Stream) -> dict[str, Any]:
         "fullest_epoch_steps": allowance,
         "fullest_epoch_one_core": costs["venue"].trace * allowance / MAINNET.epoch_s,
         "fullest_epoch_two_cores": costs["venue"].seconds * overhead * allowance / MAINNET.epoch_s,
+        "fullest_epoch_two_cores_and_longest_scan": (
+            (costs["venue"].seconds * allowance + costs["crowd"].seconds * SCAN_STEPS) * overhead / MAINNET.epoch_s
+        ),
         "fullest_epoch_two_cores_worst": compute_worst(costs) * overhead / MAINNET.epoch_s,
     }

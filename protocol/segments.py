@@ -1,9 +1,9 @@
 """A run in segments, so that several processes can trace one epoch: a leap goes ahead and says where each begins.
 
-A segment begins at the first place at or after every multiple of `spacing` steps where a leap knows the machine: at the start of a source
-(a batch, a message, a frame), or at a step of a scan, but for a mark's flags. Chunks of the history commitment are never divided: who
-traces a segment begins with its first whole chunk and goes on to the end of the chunk in which the next segment begins. What a segment ends
-with must be what the leap says that the next one begins with; so the commitment is that of the steps, or there is none.
+A segment begins at the first place at or after every multiple of `spacing` steps (a power of two) where a leap knows the machine: where a
+source (a batch, a message, a frame) starts, or at a step of a scan, but for a mark's flags. Chunks of the history commitment are never
+divided: who traces a segment begins with its first whole chunk and goes on to the end of the chunk in which the next segment begins. What a
+segment ends with must be what the leap says that the next one begins with; so the commitment is that of the steps, or there is none.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from protocol.steps import open as open_step
 from protocol.trace import Applied, Machine
 from protocol.types import Header, Phase
 
-SPACING = 32 << CHUNK_HEIGHT  # two million steps: minutes of a core; a multiple of a chunk
+SPACING = 32 << CHUNK_HEIGHT  # two million steps: minutes of a core
 SOURCES = (Phase.OPEN, Phase.MESSAGE, Phase.INFLATE)
 Look = Callable[[bool], None]
 
@@ -48,8 +48,8 @@ def get_seam(machine: Machine) -> Seam:
 
 
 def _get_end(step: int, spacing: int) -> int:
-    """Of a segment that begins at `step`, the least that it can be."""
-    return (step // spacing + 1) * spacing
+    """Of a segment that begins at `step`, the least that it can be: the next multiple."""
+    return (step | spacing - 1) + 1
 
 
 def _may_begin(h: Header, pre: Preimages) -> bool:

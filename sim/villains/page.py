@@ -8,10 +8,10 @@ PAGE = Path(__file__).parents[2] / "docs" / "villains.md"
 HEAD = """# Villains
 
 Written by `python -m sim.villains.page`; a test holds it to the catalogue. `straddle sim villains` tries them all (`--only path`,
-`exchange` or `dispute`; `--name` one of them), each before the real contracts on an EVM in the process, against the challenger's own machine. After
-each trial one list of checks must hold (`sim/villains/checks.py`): the truth is final, the villain's claims ended as they must, no honest
-stake is lost and no stake of a liar comes back, nobody honest moved for what is wrong, twice or in vain, villains gain nothing, and where
-there is a pot the honest claimant has laid out nothing in the end.
+`exchange` or `dispute`; `--name` one of them), each before the real contracts on an EVM in the process, against the challenger's own
+machine. After each trial one list of checks must hold (`sim/villains/checks.py`): the truth is final, the villain's claims ended as they
+must, no honest stake is lost and no stake of a liar comes back, nobody honest moved for what is wrong, twice or in vain, villains gain
+nothing, and where there is a pot the honest claimant has laid out nothing in the end.
 """
 INTROS = {
     "path": "Lies about the whole path: any sequencer can be made to tell these. Each is the honest machine with one step replaced.",
