@@ -18,7 +18,7 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11; do $$p -c '$(IS_BEST)'
 .PHONY: help install demo test check format build twins vectors bench dispute-cost fuzz slow constraints clean
 
 help: ## List the targets. Example: make help
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## Create .venv with everything pinned; quick when nothing changed. Example: make install PYTHON=python3.12
 

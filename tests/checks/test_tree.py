@@ -21,6 +21,6 @@ def test_every_target_of_the_makefile_is_explained() -> None:
     """`make help` prints the comment behind a target."""
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
     phony = {name for line in re.findall(r"^\.PHONY:(.*)$", text, re.MULTILINE) for name in line.split()}
-    explained = set(re.findall(r"^([a-z]+):.*?## .+ Example: make \1\b", text, re.MULTILINE))
+    explained = set(re.findall(r"^([a-z-]+):.*?## .+ Example: make \1\b", text, re.MULTILINE))
     assert phony
     assert phony == explained
