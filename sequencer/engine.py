@@ -194,6 +194,10 @@ class Engine:
             self.changes += 1
         return self.frame
 
+    def list_open(self) -> list[Row]:
+        """Of the open batch, its open frame's too."""
+        return [*(self.batch.rows if self.batch else ()), *(self.frame.kept if self.frame else ())]
+
     # -- operations
 
     def apply_group(self, now: int, rows: Sequence[Row], must_apply: bool = True, not_before: int = 0) -> tuple[Code, int]:

@@ -56,6 +56,8 @@ from sequencer.reasons import refuse
 
 # Events that are not kept if they changed nothing: a stranger must not fill the disk with refused orders.
 PASSING = (OrderReceived, SheetReceived, RfqReceived, RowReceived, CancelReceived, ClockElapsed)
+FREE = (Kind.CANCEL, Kind.WITHDRAW, Kind.AUTHORIZE, Kind.POOL)  # they cost their signer nothing, and the sequencer calldata
+MAX_FREE = 16  # of one account in a batch
 QUOTING = (OrderReceived, SheetReceived, RfqReceived)  # one of these that closes no batch changes nothing of what is on its way
 
 
@@ -167,6 +169,11 @@ class Machine:
     def _get_next(self) -> Entry | None:
         return next((entry for entry in self.chain if entry.status != Status.LANDED), None)
 
+    @property
+    def pending(self) -> int:
+        """Batches that are closed, and not on L1."""
+        return sum(entry.record is None for entry in self.chain)
+
     def _compute_record(self, entry: Entry) -> Record:
         c = entry.content
         return compute_record(self.landed, c.first, c.last, c.message_start, c.messages, c.frames)
@@ -218,6 +225,9 @@ class Machine:
         if len(items) > MAX_ITEMS or any(not 0 <= item < 1 << 8 * MAX_ITEM_BYTES for item in items):
             self._effects.append(Reply(event.request, refuse(Code.MALFORMED)))
             return
+        if event.must_apply and self._is_flood(items):
+            self._effects.append(Reply(event.request, Refused(Refusal.TOO_MANY, "too many operations of this account in one batch: later")))
+            return
         markets = self.state.markets
         code, _ = self.engine.apply_group(event.now, [Row(items, event.signatures)], event.must_apply, _get_mark_time(items))
         if code != Code.OK and event.must_apply:
@@ -227,6 +237,13 @@ class Machine:
         if code == Code.OK:
             self._effects += self.matcher.remove_dead()
             self._tell(items, markets)
+
+    def _is_flood(self, items: tuple[int, ...]) -> bool:
+        """Of what is posted free of charge, an account has its share of the open batch already."""
+        if len(items) < 2 or items[0] & 15 not in FREE:
+            return False
+        own = [row for row in self.engine.list_open() if row.items[1:2] == items[1:2] and row.items[0] & 15 in FREE]
+        return len(own) >= MAX_FREE
 
     def _tell(self, items: tuple[int, ...], markets: Sequence[Market]) -> None:
         """What others want to know of a row that was applied. `markets` are from before: what was settled is not in them any more."""
