@@ -17,10 +17,10 @@ from protocol.orders import check_nonce
 from protocol.positions import get_lots
 from protocol.quotes import get_quote_order
 from protocol.rules import Rules
-from protocol.sessions import cap_validity, is_authorized
+from protocol.sessions import cap_validity, may_register
 from protocol.steps import margin, terms
 from protocol.steps.order import check_terms
-from protocol.types import FILL_OR_KILL, POST_ONLY, REDUCE_ONLY, SCOPE_TRADE, Account, Trade
+from protocol.types import FILL_OR_KILL, POST_ONLY, REDUCE_ONLY, Account, Trade
 from sequencer.book import Book, OrderKey, Resting
 from sequencer.engine import Engine, Row
 from sequencer.events import (
@@ -275,7 +275,8 @@ class Matcher:
         account = state.get_account(event.account)
         if event.generation != account.generation:
             return Code.GENERATION
-        is_signed = is_authorized(account, event.signer, SCOPE_TRADE, self._get_time(event.now))
+        last = state.get_slot_nonce(event.account, self._get_slot(event.nonce))
+        is_signed = may_register(account, event.signer, event.nonce, last, self._get_time(event.now))
         return Code.OK if is_signed else Code.SIGNATURE
 
     def _check_slot(self, account: int, nonce: int) -> Refused | None:
