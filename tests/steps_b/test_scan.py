@@ -225,6 +225,17 @@ class TestFlag:
             equity = -1 if above is None else margin.equity
             assert scan.pre.sweep == Sweep(cursor=21, account=20, equity=equity, maintenance=margin.maintenance)
 
+    @pytest.mark.parametrize(("equity", "expiry", "is_ripe"), [(0, NOW, False), (0, NOW - 9, False), (0, NOW + 1, True), (-1, NOW, True)])
+    def test_nobody_with_equity_is_taken_over_before_its_expiry_settles(self, seed: int, equity: int, expiry: int, is_ripe: bool) -> None:
+        """At the last marks an attacker would sell the pool what is known to expire without worth."""
+        first, second = make_markets(seed)
+        markets = (first._replace(slices=(first.slices[0]._replace(expiry=expiry), *first.slices)), second)
+        a = make_user(((encode_series(0, expiry, 100 * USD, 1), 5), *make_short(seed, markets, 0).positions), flag=MARKS - 20)
+        a = a._replace(positions=tuple(sorted(a.positions)))
+        a = a._replace(cash=equity - compute_margin(0, a.positions, markets).equity)
+        scan = visit(make_state({20: a}, markets), Sweep())
+        assert (scan.header.phase == Phase.TAKEOVER) == is_ripe
+
 
 class TestSlots:
     @pytest.mark.parametrize(
