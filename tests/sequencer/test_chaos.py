@@ -204,12 +204,19 @@ class Life:
             post.number != len(world.landed)
             or (last and post.first < last.last)
             or post.message_count > waiting
+            or self.leaves_out(post, waiting)
             or not self.now - window <= post.first <= post.last <= self.now
         ):
             world.posts.pop(0)
             world.apply(BatchLost(self.now, post.entry, True))
         else:
             world.land(self.now, post)
+
+    def leaves_out(self, post: PostBatch, waiting: int) -> bool:
+        """A message that has waited too long."""
+        oldest = len(self.world.messages) - waiting + post.message_count
+        delay = self.world.rules.params.inclusion_delay_s
+        return post.message_count < waiting and self.world.messages[oldest].time + delay < self.now
 
     def lose(self) -> None:
         if self.world.posts and self.is_rough:
