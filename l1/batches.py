@@ -5,6 +5,7 @@ checked: against the event's record, and, for a whole epoch, against the inbox r
 fit is `Malformed`, a kind of `Unavailable`: it is a verdict on the endpoint, never on a batch.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -131,11 +132,20 @@ class BatchIndex:
         if self.head is None:
             return []
         now = self.head.time // self.epoch_s
-        return sorted({posted.epoch for posted in self.batches if after < posted.epoch < now})
+        epochs: list[int] = []
+        place = self._find(after + 1)
+        while place < len(self.batches) and self.batches[place].epoch < now:
+            epochs.append(self.batches[place].epoch)
+            place = self._find(epochs[-1] + 1)
+        return epochs
+
+    def _find(self, epoch: int) -> int:
+        """Where its batches begin, or would: a year has millions, and their epochs ascend."""
+        return bisect_left(self.batches, epoch, key=lambda posted: posted.epoch)
 
     def get_batches(self, epoch: int) -> tuple[Posted, ...]:
         """Of one epoch, in order."""
-        return tuple(posted for posted in self.batches if posted.epoch == epoch)
+        return tuple(self.batches[self._find(epoch) : self._find(epoch + 1)])
 
     def compute_root(self, epoch: int, depth: int) -> bytes:
         """The epoch's inbox root, by what was read."""

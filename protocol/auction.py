@@ -32,6 +32,14 @@ def compute_price(legs: tuple[Leg, ...], age: int, markets: Sequence[Market], ke
     return gross - compute_discount(kernel.compute_margin(0, legs, markets).maintenance, age)
 
 
+def is_cheap(before: Margin, after: Margin) -> bool:
+    """Whether a sale costs the account at most a tenth of the maintenance that it takes off, which is what the pool would take for that.
+
+    A leg of a hedge needs more maintenance alone than it takes off the account's: its discount could otherwise be all of the equity.
+    """
+    return 100 * (before.equity - after.equity) <= DISCOUNT_PERCENT * (before.maintenance - after.maintenance)
+
+
 def is_restored(margin: Margin) -> bool:
     """No debt, and no shorts or equity of 1.2 times the maintenance: then nothing more is sold."""
     over, under = BUFFER

@@ -2,8 +2,8 @@
 
 from protocol.codes import Code
 from protocol.margin import is_stale
+from protocol.positions import has_expired
 from protocol.rules import Rules
-from protocol.series import decode_series
 from protocol.types import Account, Globals, Market, is_risky
 
 
@@ -18,7 +18,7 @@ def compute_free(a: Account, g: Globals, markets: tuple[Market, Market], rules: 
         return 0, Code.FLAGGED
     if g.shutdown:
         return 0, Code.FROZEN
-    if any(decode_series(series).expiry <= g.clock for series, _ in a.positions):
+    if has_expired(a.positions, g.clock):
         return 0, Code.UNSETTLED
     if not is_risky(0, a.positions):
         return max(a.cash, 0), Code.OK

@@ -4,7 +4,7 @@ Both prices count VIRTUAL shares that nobody holds against as much money that no
 that falls into an empty pool is worth next to nothing to the one who enters before it. Source: EIP-4626 and OpenZeppelin's virtual offset.
 """
 
-from protocol.fixed_point import mul_div_down
+from protocol.fixed_point import mul_div_down, mul_div_up
 
 VIRTUAL = 1_000_000  # shares, and 1e-6 USD
 MIN_ENTRY = 10_000_000  # 1e-6 USD: a request makes a scan step
@@ -20,8 +20,16 @@ def compute_minted(amount: int, pool: int, slots_equity: int, shares: int) -> in
 
 
 def compute_paid(shares_out: int, pool: int, shares: int) -> int:
-    """1e-6 USD for `shares_out` of all `shares`, rounded down, at most `pool` (not negative).
+    """1e-6 USD for `shares_out` of all `shares`, rounded down, at most `pool` (not negative): their part of the pool's cash.
 
-    The slots' equity is their maintenance: it stays with those who stay.
+    Their part of the slots' equity is no cash yet: the shares that stand for it stay.
     """
     return min(mul_div_down(shares_out, pool + VIRTUAL, shares + VIRTUAL), pool)
+
+
+def compute_burned(shares_out: int, paid: int, pool: int, slots_equity: int, shares: int) -> int:
+    """Of `shares_out`, those that `paid` is for, at the value that an entry pays; rounded up, and all of them without slots.
+
+    `pool` and `shares` before the exit. More than `paid` is counted by its rounding, less than one unit.
+    """
+    return min(mul_div_up(paid + 1, shares + VIRTUAL, pool + slots_equity + VIRTUAL), shares_out)

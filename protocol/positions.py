@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 
+from protocol.series import decode_series
 from protocol.types import LOTS_BIAS, MAX_ACCOUNT_LOTS, MAX_LOTS, MAX_POSITIONS, Position
 
 LOTS_MASK = (1 << 32) - 1
@@ -38,6 +39,11 @@ def is_shrinking(positions: tuple[Position, ...], legs: tuple[int, ...], units: 
         if held * change >= 0 or abs(change) > abs(held):
             return False
     return True
+
+
+def has_expired(positions: tuple[Position, ...], clock: int) -> bool:
+    """Whether one of them waits for its settlement."""
+    return any(decode_series(series).expiry <= clock for series, _ in positions)
 
 
 def is_bounded(positions: tuple[Position, ...]) -> bool:

@@ -8,7 +8,7 @@ from protocol.machine import Preimages, next_row
 from protocol.operations import FLAG_AUTHORITY
 from protocol.rules import Rules
 from protocol.signing import get_signature
-from protocol.types import Account, Globals, Header
+from protocol.types import SCOPE_TRADE, Account, Globals, Header
 
 OWNER_ONLY = 0  # a scope that no session key has
 EXPIRY_SHIFT = 160
@@ -51,6 +51,16 @@ def check_authority(h: Header, pre: Preimages, g: Globals, a: Account, nonce: in
     if signer != a.owner and nonce > a.nonce + MAX_JUMP:
         return Code.SIGNATURE
     return Code.OK if is_authorized(a, signer, scope, g.clock) else Code.SIGNATURE
+
+
+def may_register(a: Account, signer: int, nonce: int, last: int, clock: int) -> bool:
+    """Whether `signer` may put an order, a combo or a page of quotes into a slot; `last` is the nonce of what stands there.
+
+    A session key's nonce jumps no further here, above the highest that there is: else a stolen one could close every slot, and the owner's
+    sheets, for ever.
+    """
+    is_near = signer == a.owner or nonce <= max(last, a.nonce, a.sheet) + MAX_JUMP
+    return is_near and is_authorized(a, signer, SCOPE_TRADE, clock)
 
 
 def cap_validity(a: Account, signer: int, valid_until: int) -> int:

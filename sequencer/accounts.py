@@ -5,9 +5,10 @@ from typing import Any
 
 from node.instruments import encode_instrument, encode_legs
 from protocol.auction import AUCTION_MARKS, DISCOUNT_PERCENT
+from protocol.fixed_point import mul_div_down
 from protocol.margin import compute_margin, compute_mark, get_slice
 from protocol.params import Params
-from protocol.pool import VIRTUAL, compute_minted, compute_paid
+from protocol.pool import VIRTUAL, compute_minted
 from protocol.series import decode_series
 from protocol.sessions import ADDRESS_MASK, EXPIRY_MASK, EXPIRY_SHIFT, SCOPE_SHIFT
 from protocol.state import State, get_word_index
@@ -132,7 +133,7 @@ def view_pool(g: Globals) -> dict[str, Any]:
         "slots_equity": g.slots_equity,
         "shares": g.shares,
         "requests": g.requests,
-        "exit_price": compute_paid(VIRTUAL, max(g.pool, 0), g.shares),
+        "exit_price": mul_div_down(VIRTUAL, max(g.pool, 0) + g.slots_equity + VIRTUAL, g.shares + VIRTUAL),
         "shares_per_usd": minted,
         "insurance_fund": g.fund,
         "debt": g.debt,

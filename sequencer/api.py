@@ -293,7 +293,14 @@ class Api:
             for at in places:
                 values[at] = ApiError(Refusal.UNAVAILABLE, "the sequencer is at its limit: try again")
             return
+        if self.desk.is_behind:
+            late = [at for at in places if not values[at].is_urgent]
+            for at in late:
+                values[at] = ApiError(Refusal.UNAVAILABLE, "the sequencer waits for L1: try again")
+            places = [at for at in places if at not in late]
         submissions: list[Submission] = [values[at] for at in places]
+        if not submissions:
+            return
         signers = await self._verifiers.recover([pair for submission in submissions for pair in submission.pairs])
         await self._wait_until(max(submission.not_before for submission in submissions))
         now = self.desk.clock.now()

@@ -16,6 +16,7 @@ from sequencer.machine import Machine
 from sequencer.snapshot import dump_machine
 
 MAX_WAITING = 10_000  # events that wait for their commit; more are refused
+MAX_PENDING = 64  # batches that are not on L1: some minutes of its full capacity. More acknowledgements would be promises
 
 
 class _Ticket:
@@ -50,6 +51,11 @@ class Desk:
     def is_busy(self) -> bool:
         """Too much waits for the disk: new orders are refused."""
         return self.waiting >= MAX_WAITING
+
+    @property
+    def is_behind(self) -> bool:
+        """L1 does not take what there is already."""
+        return self.machine.pending >= MAX_PENDING
 
     def take(self, events: Sequence[Event]) -> Callable[[], Awaitable[list[Result]]]:
         """Applies them now, in order; the returned call waits until they are durable and gives their replies."""

@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 from protocol.codec.frames import HEAD_BYTES, MAX_FRAMES, MAX_MESSAGES, MAX_SIGNATURES, SIGNATURE_BYTES, Batch, Frame, Message
 from protocol.codec.inflate import MAX_ROWS_BYTES, decode_frame, encode_frame
-from protocol.codec.rows import encode_row
+from protocol.codec.rows import decode_row, encode_row
 from protocol.codes import Code
 from protocol.leap import Leap
-from protocol.operations import Layout, count_signatures, get_layout
+from protocol.operations import Kind, Layout, count_signatures, get_layout
+from protocol.quotes import get_quote_order
 from protocol.rules import Rules
 from protocol.signing import get_signer
 from protocol.state import EMPTY_ORDER, State
@@ -46,6 +47,16 @@ class Undo(NamedTuple):
     slot: int
     entry: Order | Page
     before: Account | None
+
+
+class Applied(NamedTuple):
+    """A row that is not the matcher's. Of a TRADE with the maker's order after it, the taker's nonce, the clock and the fee."""
+
+    items: tuple[int, ...]
+    made: Order = EMPTY_ORDER
+    taker_nonce: int = 0
+    time: int = 0
+    fee: int = 0
 
 
 class Row(NamedTuple):
@@ -116,7 +127,8 @@ class Engine:
         self.batch: OpenBatch | None = None
         self.frame: OpenFrame | None = None
         self.closed: list[tuple[Closed, State | None]] = []  # to be taken by the machine; now and then with a copy of the state after it
-        self.forced: list[tuple[int, ...]] = []  # rows of messages that applied, to be taken by the machine
+        self.forced: list[Applied] = []  # rows of messages that applied, to be taken by the machine
+        self.fee = 0  # what the last group paid
         self.changes = 0  # grows with everything that is not rolled back
         self.unmarked = 0  # batches since the last copy
 
@@ -130,10 +142,29 @@ class Engine:
         while self.consumed in self.queue and len(batch.messages) < MAX_MESSAGES:
             message = self.queue[self.consumed]
             self.leap.open_message(message.time, message.authority, message.signatures)
-            self.forced += [outcome.items for outcome in self.leap.apply_rows(message.rows) if outcome.code == Code.OK]
+            self._apply_message(message.rows)
             batch.messages.append(message)
             self.consumed += 1
             self.changes += 1
+
+    def _apply_message(self, rows: bytes) -> None:
+        """Row by row, as `Leap.apply_rows` does: what each has paid is told."""
+        place = 0
+        while place < len(rows):
+            start, fees = place, self.state.globals.fees
+            _, place = decode_row(rows, start)
+            for items, code in self.leap.apply_rows(rows[start:place]):
+                if code == Code.OK:
+                    self.forced.append(self.describe(items, self.state.globals.fees - fees))
+
+    def describe(self, items: tuple[int, ...], fee: int) -> "Applied":
+        """Right after it was applied: its order's slot may soon be another's."""
+        if items[0] & 15 != Kind.TRADE:
+            return Applied(items)
+        _, maker, ref, taker, taker_slot, _ = items
+        slot, place = ref % self.rules.params.order_slots, ref // self.rules.params.order_slots
+        made = get_quote_order(self.state.get_page(maker, slot), place) if place else self.state.get_order(maker, slot)
+        return Applied(items, made, self.state.get_slot_nonce(taker, taker_slot), self.state.globals.clock, fee)
 
     def _ensure_batch(self, now: int) -> OpenBatch:
         if self.batch is None:
@@ -194,6 +225,10 @@ class Engine:
             self.changes += 1
         return self.frame
 
+    def list_open(self) -> list[Row]:
+        """Of the open batch, its open frame's too."""
+        return [*(self.batch.rows if self.batch else ()), *(self.frame.kept if self.frame else ())]
+
     # -- operations
 
     def apply_group(self, now: int, rows: Sequence[Row], must_apply: bool = True, not_before: int = 0) -> tuple[Code, int]:
@@ -220,6 +255,7 @@ class Engine:
                 self._undo(undo)
                 self.state.put_globals(before)
                 return code, at
+        self.fee = self.state.globals.fees - before.fees
         frame.rows += data
         frame.signatures += signatures
         frame.kept += rows

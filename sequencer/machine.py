@@ -14,14 +14,14 @@ from protocol.codec.rows import MAX_ITEM_BYTES, MAX_ITEMS
 from protocol.codes import Code
 from protocol.keccak import ZERO, compute_list_hash, keccak
 from protocol.margin import get_slice
-from protocol.operations import Kind, build_settle, build_shutdown, get_layout
+from protocol.operations import Kind, build_settle, get_layout
 from protocol.rules import Rules
 from protocol.signing import get_signer
 from protocol.state import State
 from protocol.steps.settle import round_price
-from protocol.types import Market, Phase, Record, compute_record_hash
+from protocol.types import INBOX_AUTHORITY, Market, Phase, Record, compute_record_hash
 from sequencer.book import Book
-from sequencer.engine import Closed, Engine, Limits, Row
+from sequencer.engine import Applied, Closed, Engine, Limits, Row
 from sequencer.events import (
     AuctionTaken,
     BatchClosed,
@@ -56,6 +56,8 @@ from sequencer.reasons import refuse
 
 # Events that are not kept if they changed nothing: a stranger must not fill the disk with refused orders.
 PASSING = (OrderReceived, SheetReceived, RfqReceived, RowReceived, CancelReceived, ClockElapsed)
+FREE = (Kind.CANCEL, Kind.WITHDRAW, Kind.AUTHORIZE, Kind.POOL)  # they cost their signer nothing, and the sequencer calldata
+MAX_FREE = 16  # of one account in a batch
 QUOTING = (OrderReceived, SheetReceived, RfqReceived)  # one of these that closes no batch changes nothing of what is on its way
 
 
@@ -127,6 +129,7 @@ class Machine:
         self.head_time = 0
         self.head_number = 0
         self.is_dirty = False  # the state is built on a batch that will not be on L1
+        self.is_shut = False  # by L1, which takes no batch of ours any more
         self._effects: list[Effect] = []
 
     def _get_signer(self, digest: bytes, signature: bytes | None) -> int:
@@ -167,6 +170,11 @@ class Machine:
     def _get_next(self) -> Entry | None:
         return next((entry for entry in self.chain if entry.status != Status.LANDED), None)
 
+    @property
+    def pending(self) -> int:
+        """Batches that are closed, and not on L1."""
+        return sum(entry.record is None for entry in self.chain)
+
     def _compute_record(self, entry: Entry) -> Record:
         c = entry.content
         return compute_record(self.landed, c.first, c.last, c.message_start, c.messages, c.frames)
@@ -178,6 +186,8 @@ class Machine:
         self._effects = []
         changes, markets = self.engine.changes, self.state.markets
         match event:
+            case OrderReceived() | SheetReceived() | RfqReceived() | RowReceived() if self.is_shut:
+                self._effects.append(Reply(event.request, refuse(Code.FROZEN)))
             case OrderReceived():
                 self._effects += self.matcher.place(event)
             case SheetReceived():
@@ -218,6 +228,9 @@ class Machine:
         if len(items) > MAX_ITEMS or any(not 0 <= item < 1 << 8 * MAX_ITEM_BYTES for item in items):
             self._effects.append(Reply(event.request, refuse(Code.MALFORMED)))
             return
+        if event.must_apply and self._is_flood(items):
+            self._effects.append(Reply(event.request, Refused(Refusal.TOO_MANY, "too many operations of this account in one batch: later")))
+            return
         markets = self.state.markets
         code, _ = self.engine.apply_group(event.now, [Row(items, event.signatures)], event.must_apply, _get_mark_time(items))
         if code != Code.OK and event.must_apply:
@@ -226,10 +239,18 @@ class Machine:
         self._effects.append(Reply(event.request, RowApplied(code, self.next_entry)))
         if code == Code.OK:
             self._effects += self.matcher.remove_dead()
-            self._tell(items, markets)
+            self._tell(self.engine.describe(items, self.engine.fee), markets)
 
-    def _tell(self, items: tuple[int, ...], markets: Sequence[Market]) -> None:
-        """What others want to know of a row that was applied. `markets` are from before: what was settled is not in them any more."""
+    def _is_flood(self, items: tuple[int, ...]) -> bool:
+        """Of what is posted free of charge, an account has its share of the open batch already."""
+        if len(items) < 2 or items[0] & 15 not in FREE:
+            return False
+        own = [row for row in self.engine.list_open() if row.items[1:2] == items[1:2] and row.items[0] & 15 in FREE]
+        return len(own) >= MAX_FREE
+
+    def _tell(self, applied: Applied, markets: Sequence[Market]) -> None:
+        """What others want to know of a row. `markets` are from before: what was settled is not in them any more."""
+        items = applied.items
         match items[0] & 15:
             case Kind.MARK:
                 self._effects.append(Publish(MarkApplied(items[1], items[3])))
@@ -240,8 +261,7 @@ class Machine:
             case Kind.BID:
                 self._effects.append(Publish(AuctionTaken(items[1], items[2], items[3])))
             case Kind.TRADE:
-                fill = self.matcher.build_fill(items)
-                self._effects += [] if fill is None else [Publish(fill)]
+                self._effects.append(Publish(self.matcher.build_fill(applied)))
                 self.matcher.follow_trades()
 
     def _apply_cancel(self, event: CancelReceived) -> None:
@@ -262,14 +282,21 @@ class Machine:
         for at, message in enumerate(event.messages, start=event.start):
             if self.engine.queue.setdefault(at, message) != message and at >= self.base.consumed:
                 raise Fault(f"message {at} has changed without being undone")
+        self.check_shut()
         self.engine.consume(event.now)
+
+    def check_shut(self) -> None:
+        """Once L1's own message says so, nothing of ours lands: what is not on L1 lapses, and what comes is the queue that others post."""
+        was, queue = self.is_shut, self.engine.queue.values()
+        self.is_shut = bool(self.base.state.globals.shutdown) or any(message.authority == INBOX_AUTHORITY for message in queue)
+        self.is_dirty |= self.is_shut and not was
 
     def _take_forced(self, markets: Sequence[Market]) -> None:
         """What L1 forced in may have cancelled orders, and others want to know of it."""
         forced, self.engine.forced = self.engine.forced, []
         self._effects += self.matcher.remove_dead()
-        for items in forced:
-            self._tell(items, markets)
+        for applied in forced:
+            self._tell(applied, markets)
 
     def _apply_clock(self, now: int) -> None:
         self._effects += self.matcher.remove_expired(now)
@@ -278,18 +305,20 @@ class Machine:
             markets = self.state.markets
             if now >= due and self.engine.apply_group(now, [Row(items)], not_before=due)[0] == Code.OK:
                 self._effects += self.matcher.remove_dead()
-                self._tell(items, markets)
+                self._tell(Applied(items), markets)
 
     def _list_due(self) -> list[tuple[int, tuple[int, ...]]]:
-        """What anyone may post from a time on, and we do: the settlement that the oracles never signed, and that of a shutdown."""
-        g, params = self.state.globals, self.rules.params
-        due = [
-            (item.expiry + (params.settle_first_s if item.close else params.settle_last_s), build_settle(of, item.expiry, 0, True))
-            for of, market in enumerate(self.state.markets)
-            for item in market.slices
-        ]
-        is_waiting = g.shutdown and not g.is_settled
-        return [*due, (g.shutdown + params.shutdown_s, build_shutdown())] if is_waiting else due
+        """What anyone may post from a time on, and we do while L1 takes it: the settlement that the oracles never signed."""
+        params = self.rules.params
+        return (
+            []
+            if self.is_shut
+            else [
+                (item.expiry + (params.settle_first_s if item.close else params.settle_last_s), build_settle(of, item.expiry, 0, True))
+                for of, market in enumerate(self.state.markets)
+                for item in market.slices
+            ]
+        )
 
     # -- batches
 
@@ -320,7 +349,7 @@ class Machine:
 
     def _post(self) -> None:
         """In order, a few at a time, and only when L1's clock has reached the header's last time."""
-        if self.is_dirty:
+        if self.is_dirty or self.is_shut:
             return
         flying = sum(entry.status == Status.POSTED for entry in self.chain)
         for place, entry in enumerate(self.chain, start=self.base.batches):
@@ -341,7 +370,7 @@ class Machine:
     def _check_window(self) -> None:
         """A batch that L1 would refuse as too old by the time it lands is not posted any more."""
         oldest = self.head_time - self.settings.window_s + self.settings.margin_s
-        if any(entry.status == Status.WAITING and entry.content.first < oldest for entry in self.chain):
+        if not self.is_shut and any(entry.status == Status.WAITING and entry.content.first < oldest for entry in self.chain):
             self.is_dirty = True
 
     def _apply_landed(self, event: BatchLanded) -> None:
@@ -423,6 +452,7 @@ class Machine:
                 entry.status, entry.record = Status.WAITING, None
         for number in [number for number in self.engine.queue if number >= event.messages]:
             del self.engine.queue[number]
+        self.check_shut()
         if self.engine.consumed > event.messages:
             self.is_dirty = True
 
@@ -444,7 +474,7 @@ class Machine:
         engine.consume(now)
         engine.forced.clear()  # most of it was told before
         for row in rows:
-            code, _ = engine.apply_group(now, [row], True, _get_mark_time(row.items))
+            code = Code.FROZEN if self.is_shut else engine.apply_group(now, [row], True, _get_mark_time(row.items))[0]
             if code != Code.OK:
                 self._effects.append(Publish(Lapsed(row.items, code)))
         self._effects += self.matcher.remove_dead()

@@ -17,12 +17,12 @@ from protocol.orders import check_nonce
 from protocol.positions import get_lots
 from protocol.quotes import get_quote_order
 from protocol.rules import Rules
-from protocol.sessions import cap_validity, is_authorized
+from protocol.sessions import cap_validity, may_register
 from protocol.steps import margin, terms
 from protocol.steps.order import check_terms
-from protocol.types import FILL_OR_KILL, POST_ONLY, REDUCE_ONLY, SCOPE_TRADE, Account, Trade
+from protocol.types import FILL_OR_KILL, POST_ONLY, REDUCE_ONLY, Account, Trade
 from sequencer.book import Book, OrderKey, Resting
-from sequencer.engine import Engine, Row
+from sequencer.engine import Applied, Engine, Row
 from sequencer.events import (
     IMMEDIATE,
     Effect,
@@ -152,21 +152,13 @@ class Matcher:
         on_chain = get_quote_order(page, order.place) if order.place else self.engine.state.get_order(order.account, slot)
         return on_chain.lots - on_chain.filled
 
-    def build_fill(self, items: tuple[int, ...]) -> Fill | None:
-        """Of a TRADE that is not ours, after it was applied; None where the same message has ended the listing since."""
-        _, maker, ref, taker, taker_slot, lots = items
-        state, slots = self.engine.state, self.rules.params.order_slots
-        slot, place = ref % slots, ref // slots
-        made = get_quote_order(state.get_page(maker, slot), place) if place else state.get_order(maker, slot)
-        found = [self.rules.kernel.get_quote(leg >> 32, state.markets) for leg in made.legs]
-        quotes = [quote for quote in found if quote is not None]
-        if not made.legs or len(quotes) < len(found):
-            return None
-        fee = terms.compute_fee(made.legs, quotes, made.price, lots, self.rules.params.fees)
+    def build_fill(self, applied: Applied) -> Fill:
+        """Of a TRADE that is not ours."""
         self.fills += 1
-        nonces = (state.get_slot_nonce(maker, slot), state.get_slot_nonce(taker, taker_slot))
-        time = state.globals.clock
-        return Fill(self.fills, time, made.legs, made.price, lots, 1 - made.is_buy, maker, nonces[0], taker, nonces[1], fee)
+        _, maker, _, taker, _, lots = applied.items
+        made = applied.made
+        parties = (maker, made.nonce, taker, applied.taker_nonce)
+        return Fill(self.fills, applied.time, made.legs, made.price, lots, 1 - made.is_buy, *parties, applied.fee)
 
     def _forget(self, key: OrderKey) -> None:
         pair = self._digests.pop(key, None)
@@ -275,7 +267,8 @@ class Matcher:
         account = state.get_account(event.account)
         if event.generation != account.generation:
             return Code.GENERATION
-        is_signed = is_authorized(account, event.signer, SCOPE_TRADE, self._get_time(event.now))
+        last = state.get_slot_nonce(event.account, self._get_slot(event.nonce))
+        is_signed = may_register(account, event.signer, event.nonce, last, self._get_time(event.now))
         return Code.OK if is_signed else Code.SIGNATURE
 
     def _check_slot(self, account: int, nonce: int) -> Refused | None:
@@ -415,10 +408,9 @@ class Matcher:
         orders = [order for order in (maker, taker) if not self._is_registered(order)]
         maker_slot = self._get_slot(maker.nonce) | maker.place << self.rules.params.slot_depth
         trade = build_trade(maker.account, maker_slot, taker.account, self._get_slot(taker.nonce), lots)
-        fees = self.engine.state.globals.fees
         code, at = self.engine.apply_group(now, [*map(self._get_row, orders), Row(trade)])
         if code == Code.OK:
-            fill = self._record(maker, taker, lots, fees)
+            fill = self._record(maker, taker, lots)
             self._fill_maker(maker, lots)
             taker.left -= lots
             return Match(fill, code, False)
@@ -470,12 +462,11 @@ class Matcher:
         trade = Trade(maker.account, 0, taker.account, 0, maker.legs, signed, maker.price, 0, flags)
         return margin.check(state, trade, True, self.rules)[1] != Code.OK
 
-    def _record(self, maker: Resting, taker: Resting, lots: int, fees: int) -> Fill:
-        """`fees` are the exchange's before."""
+    def _record(self, maker: Resting, taker: Resting, lots: int) -> Fill:
         self.fills += 1
         g = self.engine.state.globals
         parties = (maker.account, maker.nonce, taker.account, taker.nonce)
-        return Fill(self.fills, g.clock, maker.legs, maker.price, lots, taker.is_buy, *parties, g.fees - fees)
+        return Fill(self.fills, g.clock, maker.legs, maker.price, lots, taker.is_buy, *parties, self.engine.fee)
 
 
 def count_reducible(account: Account, order: Resting) -> int:

@@ -72,7 +72,7 @@ class Methods:
             "accounts": machine.state.globals.accounts,
             "mark_times": {name: market.mark_time for name, market in zip(UNDERLYINGS, machine.state.markets, strict=True)},
             "landed_batches": machine.landed,
-            "pending_batches": sum(entry.record is None for entry in machine.chain),
+            "pending_batches": machine.pending,
         }
 
     def _get_instruments(self, params: rpc.InstrumentsParams, _identity: Identity) -> Any:

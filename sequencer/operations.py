@@ -176,12 +176,12 @@ class Operations:
     def _cancel(self, params: rpc.CancelParams, identity: Identity) -> Submission:
         account, nonce = map(int, params.order_id.split("-"))
         self._check_owner(account, identity)
-        return Submission(lambda _signers, now: [CancelReceived(now, REQUEST, account, (nonce,))], render_one)
+        return Submission(lambda _signers, now: [CancelReceived(now, REQUEST, account, (nonce,))], render_one, is_urgent=True)
 
     def _cancel_all(self, params: rpc.CancelAllParams, identity: Identity) -> Submission:
         if params.signature is None:
             self._check_owner(params.account, identity)
-            return Submission(lambda _signers, now: [CancelReceived(now, REQUEST, params.account, ())], render_one)
+            return Submission(lambda _signers, now: [CancelReceived(now, REQUEST, params.account, ())], render_one, is_urgent=True)
         if params.nonce is None:
             raise ApiError(rpc.INVALID_PARAMS, "a signed cancellation has a nonce")
         return self._submit(build_cancel(params.account, params.nonce), params.signature)
@@ -240,7 +240,7 @@ class Operations:
         def build(_signers: Sequence[int], now: int) -> list[Event]:
             return [RowReceived(now, REQUEST, items, signatures, must_apply)]
 
-        return Submission(build, render_one, (), not_before)
+        return Submission(build, render_one, (), not_before, is_urgent=items[0] & KIND_MASK in (Kind.MARK, Kind.SETTLE))
 
     @staticmethod
     def _submit(items: tuple[int, ...], signature: str) -> Submission:

@@ -66,6 +66,8 @@ def load_machine(record: bytes, rules: Rules, settings: Settings) -> Machine:
     for fields in orders:
         machine.book.add(Resting(*fields))
     machine.matcher.load_memory(memory)
+    machine.check_shut()
+    machine.is_dirty = False  # it was not when it was written down
     return machine
 
 

@@ -20,6 +20,7 @@ class Submission:
     render: Callable[[Sequence[Result]], Any]
     pairs: tuple[tuple[bytes, bytes], ...] = ()
     not_before: int = 0  # chain time
+    is_urgent: bool = False  # taken also while L1 does not take what there is: it takes risk away
 
 
 @dataclass

@@ -35,6 +35,15 @@ def _compute_price(legs: uint256[4], age: uint256, markets: types.Market[2]) -> 
 
 @internal
 @pure
+def _is_cheap(before: risk.Margin, after: risk.Margin) -> bool:
+    """
+    @notice Whether a sale costs the account at most a tenth of the maintenance that it takes off, which is what the pool would take for that.
+    @dev A leg of a hedge needs more maintenance alone than it takes off the account's: its discount could otherwise be all of the equity.
+    """
+    return 100 * (before.equity - after.equity) <= DISCOUNT_PERCENT * (before.maintenance - after.maintenance)
+
+@internal
+@pure
 def _is_restored(margin: risk.Margin) -> bool:
     """
     @notice No debt, and no shorts or equity of 1.2 times the maintenance: then nothing more is sold.

@@ -9,17 +9,6 @@ from . import margin as risk
 from . import positions as holdings
 from . import types
 
-EXPIRY_SHIFT: constant(uint256) = 81  # of a packed position: 49 below the expiry in its series, 32 below the series
-EXPIRY_MASK: constant(uint256) = 2**40 - 1
-
-@internal
-@pure
-def _has_expired(positions: DynArray[uint256, 128], clock: uint256) -> bool:
-    for position: uint256 in positions:
-        if (position >> EXPIRY_SHIFT) & EXPIRY_MASK <= clock:
-            return True
-    return False
-
 @internal
 @pure
 def _compute_free(
@@ -34,7 +23,7 @@ def _compute_free(
         return 0, codes.FLAGGED
     if g.shutdown != 0:
         return 0, codes.FROZEN
-    if self._has_expired(positions, g.clock):
+    if holdings._has_expired(positions, g.clock):
         return 0, codes.UNSETTLED
     if not holdings._is_risky(0, positions):
         return convert(max(a.cash, 0), uint256), codes.OK

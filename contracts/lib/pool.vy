@@ -20,6 +20,17 @@ def _compute_minted(amount: uint256, pool: uint256, slots_equity: uint256, share
 @pure
 def _compute_paid(shares_out: uint256, pool: uint256, shares: uint256) -> uint256:
     """
-    @notice 1e-6 USD for `shares_out` of all `shares`, rounded down, at most `pool`. The slots' equity is their maintenance: it stays.
+    @notice 1e-6 USD for `shares_out` of all `shares`, rounded down, at most `pool`: their part of the pool's cash. Their part of the slots'
+            equity is no cash yet: the shares that stand for it stay.
     """
     return min(shares_out * (pool + VIRTUAL) // (shares + VIRTUAL), pool)
+
+@internal
+@pure
+def _compute_burned(shares_out: uint256, paid: uint256, pool: uint256, slots_equity: uint256, shares: uint256) -> uint256:
+    """
+    @notice Of `shares_out`, those that `paid` is for, at the value that an entry pays; rounded up, all of them where the slots are worth
+            nothing. `pool` and `shares` before the exit.
+    """
+    worth: uint256 = pool + slots_equity + VIRTUAL
+    return min(((paid + 1) * (shares + VIRTUAL) + worth - 1) // worth, shares_out)

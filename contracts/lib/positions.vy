@@ -11,6 +11,8 @@ MAX_ACCOUNT_LOTS: constant(int256) = 2**26
 LOTS_BIAS: constant(int256) = 2**31
 LOTS_MASK: constant(uint256) = 2**32 - 1
 LOTS_BITS: constant(uint256) = 32
+EXPIRY_SHIFT: constant(uint256) = 81  # 49 below the expiry in its series, 32 below the series
+EXPIRY_MASK: constant(uint256) = 2**40 - 1
 
 @internal
 @pure
@@ -94,6 +96,17 @@ def _is_shrinking(positions: DynArray[uint256, 128], legs: uint256[4], units: in
         if held * change >= 0 or abs(change) > abs(held):
             return False
     return True
+
+@internal
+@pure
+def _has_expired(positions: DynArray[uint256, 132], clock: uint256) -> bool:
+    """
+    @notice Whether one of them waits for its settlement.
+    """
+    for position: uint256 in positions:
+        if (position >> EXPIRY_SHIFT) & EXPIRY_MASK <= clock:
+            return True
+    return False
 
 @internal
 @pure

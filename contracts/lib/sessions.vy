@@ -81,6 +81,17 @@ def _check_authority(
 
 @internal
 @pure
+def _may_register(a: types.Account, signer: uint256, nonce: uint256, last: uint256, clock: uint256) -> bool:
+    """
+    @notice Whether `signer` may put an order, a combo or a page of quotes into a slot; `last` is the nonce of what stands there.
+    @dev A session key's nonce jumps no further here, above the highest that there is: else a stolen one could close every slot, and the
+         owner's sheets, for ever.
+    """
+    is_near: bool = signer == a.owner or nonce <= max(last, max(a.nonce, a.sheet)) + MAX_JUMP
+    return is_near and self._is_authorized(a, signer, TRADE, clock)
+
+@internal
+@pure
 def _cap_validity(a: types.Account, signer: uint256, valid_until: uint256) -> uint256:
     """
     @notice An order lives no longer than the session key that signed it.

@@ -31,12 +31,15 @@ def _compute_flag(account: types.Account, margin: risk.Margin, mark: uint256) ->
 
 @internal
 @pure
-def _is_ripe(a: types.Account, equity: int256, marks: uint256) -> bool:
+def _is_ripe(a: types.Account, positions: DynArray[uint256, 128], equity: int256, marks: uint256, clock: uint256) -> bool:
     """
     @notice Whether the pool takes a flagged account over.
+    @dev Not for cash while some of it has expired: what that is worth is known to everyone, and to the marks only once it is settled.
     """
     age: uint256 = marks - a.flag
-    return age >= RIPE_MARKS or (equity < 0 and age >= BANKRUPT_MARKS)
+    if equity < 0:
+        return age >= BANKRUPT_MARKS
+    return age >= RIPE_MARKS and not holdings._has_expired(positions, clock)
 
 @internal
 @pure
@@ -46,7 +49,7 @@ def _visit_user(visit: tour.Visit, index: uint256, positions: DynArray[uint256, 
     """
     v: tour.Visit = visit
     v.account = self._compute_flag(v.account, margin, v.globals.marks)
-    if v.account.flag != 0 and self._is_ripe(v.account, margin.equity, v.globals.marks):
+    if v.account.flag != 0 and self._is_ripe(v.account, positions, margin.equity, v.globals.marks, v.globals.clock):
         v.sweep.account = index
         v.sweep.equity = margin.equity
         v.sweep.maintenance = margin.maintenance

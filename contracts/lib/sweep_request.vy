@@ -30,11 +30,12 @@ def _visit(visit: tour.Visit, pool_delay: uint256) -> tour.Visit:
             v.globals.shares += minted
     else:
         shares: uint256 = convert(-v.account.request, uint256)
-        paid: int256 = convert(pool._compute_paid(shares, money, g.shares), int256)
-        v.account.cash += paid
-        v.account.shares -= shares
-        v.globals.pool -= paid
-        v.globals.shares -= shares
+        paid: uint256 = pool._compute_paid(shares, money, g.shares)
+        burned: uint256 = pool._compute_burned(shares, paid, money, g.slots_equity, g.shares)
+        v.account.cash += convert(paid, int256)
+        v.account.shares -= burned
+        v.globals.pool -= convert(paid, int256)
+        v.globals.shares -= burned
     v.account.request = 0
     v.globals.requests -= 1
     v.keeps_bit = False

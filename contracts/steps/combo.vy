@@ -122,7 +122,7 @@ def step(
     if code == codes.OK:
         digest: bytes32 = self._digest(items, legs, account.generation)
         signer: uint256 = signatures._signer(digest, chunk_hashes, chunk, header.signature, header.signatures)
-        if sessions._is_authorized(account, signer, sessions.TRADE, g.clock):
+        if sessions._may_register(account, signer, items[4], last, g.clock):
             until: uint256 = sessions._cap_validity(account, signer, items[5])
             new = types._order_leaf(self._order(items, legs, account.generation, until))
         else:

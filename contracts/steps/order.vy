@@ -118,7 +118,7 @@ def step(
     if code == codes.OK:
         digest: bytes32 = self._digest(items, account.generation)
         signer: uint256 = signatures._signer(digest, chunk_hashes, chunk, header.signature, header.signatures)
-        if sessions._is_authorized(account, signer, sessions.TRADE, g.clock):
+        if sessions._may_register(account, signer, items[7], last, g.clock):
             new = types._order_leaf(self._order(items, account.generation, sessions._cap_validity(account, signer, items[8])))
         else:
             code = codes.SIGNATURE

@@ -147,7 +147,7 @@ def step(
     if code == codes.OK:
         digest: bytes32 = self._digest(items, mine, account.generation)
         signer: uint256 = signatures._signer(digest, chunk_hashes, chunk, header.signature, header.signatures)
-        if sessions._is_authorized(account, signer, sessions.TRADE, g.clock):
+        if sessions._may_register(account, signer, nonce, last, g.clock):
             page.nonce = nonce
             page.sheet = items[2]
             page.generation = account.generation

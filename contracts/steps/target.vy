@@ -30,7 +30,7 @@ def _check(trade: types.Trade, cash: int256, less: risk.Margin, after: risk.Marg
     if after.cash >= MAX_CASH or after.cash <= -MAX_CASH or (after.cash < 0 and after.cash < cash):
         return codes.CASH
     before: risk.Margin = risk.Margin(equity=trade.equity, maintenance=trade.maintenance, initial=0, has_short=True, cash=cash)
-    if not risk._is_reducing(before, after):
+    if not risk._is_reducing(before, after) or not auction._is_cheap(before, after):
         return codes.MARGIN
     if auction._is_restored(less):
         return codes.BID_SIZE

@@ -7,11 +7,11 @@ from protocol.machine import Preimages, next_row
 from protocol.operations import COMBO_HEAD, FEE_UNIT, FLAG_TERMS
 from protocol.orders import PRICE_BITS, check_limits
 from protocol.rules import Rules
-from protocol.sessions import cap_validity, is_authorized
+from protocol.sessions import cap_validity, may_register
 from protocol.signing import compute_combo_digest, get_signature
 from protocol.state import View
 from protocol.steps.order import get_signature_inputs
-from protocol.types import SCOPE_TRADE, Account, Header, Order
+from protocol.types import Account, Header, Order
 
 ARGUMENTS = ("uint256[]", "bytes32[]", "bytes")  # items, chunk hashes, the chunk of the signature
 TOUCHES = ("globals", "account", "entry")
@@ -56,7 +56,7 @@ def apply(view: View, items: tuple[int, ...], signature: bytes | None, rules: Ru
     if code != Code.OK:
         return code
     signer = rules.kernel.get_signer(compute_digest(items, legs, a, rules), signature)
-    if not is_authorized(a, signer, SCOPE_TRADE, g.clock):
+    if not may_register(a, signer, nonce, last, g.clock):
         return Code.SIGNATURE
     # WRITE
     packed = tuple(pack_leg(series, ratio) for series, ratio in legs)

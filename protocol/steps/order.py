@@ -8,10 +8,10 @@ from protocol.operations import FEE_UNIT, FLAG_CALL, FLAG_TERMS
 from protocol.orders import check_limits
 from protocol.rules import Rules
 from protocol.series import STRIKE_UNIT, encode_series
-from protocol.sessions import cap_validity, is_authorized
+from protocol.sessions import cap_validity, may_register
 from protocol.signing import compute_order_digest, get_signature
 from protocol.state import View
-from protocol.types import SCOPE_TRADE, Account, Header, Order
+from protocol.types import Account, Header, Order
 
 ARGUMENTS = ("uint256[]", "bytes32[]", "bytes")  # items, chunk hashes, the chunk of the signature
 TOUCHES = ("globals", "account", "entry")
@@ -59,7 +59,7 @@ def apply(view: View, items: tuple[int, ...], signature: bytes | None, rules: Ru
     if code != Code.OK:
         return code
     signer = rules.kernel.get_signer(compute_digest(items, a, rules), signature)
-    if not is_authorized(a, signer, SCOPE_TRADE, g.clock):
+    if not may_register(a, signer, nonce, last, g.clock):
         return Code.SIGNATURE
     # WRITE
     legs = pack_plain(encode_series(underlying, expiry, cents * STRIKE_UNIT, tag >> 4 & FLAG_CALL))

@@ -7,11 +7,11 @@ from protocol.operations import PAGE_HEAD, QUOTE_ITEMS, SHEET_HEAD
 from protocol.orders import PRICE_BITS, check_nonce, check_validity
 from protocol.rules import Rules
 from protocol.series import STRIKE_UNIT
-from protocol.sessions import cap_validity, is_authorized
+from protocol.sessions import cap_validity, may_register
 from protocol.signing import compute_page_hash, compute_sheet_digest, get_signature
 from protocol.state import View
 from protocol.steps.order import get_signature_inputs
-from protocol.types import MAX_ACCOUNT_LOTS, MAX_LOTS, SCOPE_TRADE, Account, Header, Page, TwoWay
+from protocol.types import MAX_ACCOUNT_LOTS, MAX_LOTS, Account, Header, Page, TwoWay
 
 ARGUMENTS = ("uint256[]", "bytes32[]", "bytes")  # items, chunk hashes, the chunk of the signature
 TOUCHES = ("globals", "account", "entry")
@@ -86,7 +86,7 @@ def apply(view: View, items: tuple[int, ...], signature: bytes | None, rules: Ru
     if code != Code.OK:
         return code
     signer = rules.kernel.get_signer(compute_digest(items, page, a, rules), signature)
-    if not is_authorized(a, signer, SCOPE_TRADE, g.clock):
+    if not may_register(a, signer, nonce + number, last, g.clock):
         return Code.SIGNATURE
     # WRITE
     until = cap_validity(a, signer, valid_until)

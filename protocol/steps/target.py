@@ -1,6 +1,6 @@
 """TARGET: is the flagged account better off by the bid, and not sold further than need be? Twin: contracts/steps/target.vy."""
 
-from protocol.auction import is_restored
+from protocol.auction import is_cheap, is_restored
 from protocol.codes import Code
 from protocol.machine import Preimages, next_row
 from protocol.margin import Margin, is_reducing
@@ -20,7 +20,8 @@ def check(trade: Trade, cash: int, less: Margin, after: Margin) -> Code:
     """
     if not -MAX_CASH < after.cash < MAX_CASH or (after.cash < 0 and after.cash < cash):
         return Code.CASH
-    if not is_reducing(Margin(trade.equity, trade.maintenance, 0, True, cash), after):
+    before = Margin(trade.equity, trade.maintenance, 0, True, cash)
+    if not is_reducing(before, after) or not is_cheap(before, after):
         return Code.MARGIN
     if is_restored(less):
         return Code.BID_SIZE

@@ -1,6 +1,7 @@
 """FLAG, after a MARK: who is below maintenance, who is taken over, what the pool's slots need. Twin: contracts/lib/sweep_flag.vy."""
 
 from protocol.margin import Margin
+from protocol.positions import has_expired
 from protocol.rules import Rules
 from protocol.sweeps.tour import End, Tour, Visit, end_mark
 from protocol.types import Account, Phase, Sweep, is_risky
@@ -20,10 +21,15 @@ def compute_flag(a: Account, margin: Margin, mark: int) -> Account:
     return a
 
 
-def is_ripe(a: Account, equity: int, marks: int) -> bool:
-    """Whether the pool takes a flagged account over."""
+def is_ripe(a: Account, equity: int, marks: int, clock: int) -> bool:
+    """Whether the pool takes a flagged account over.
+
+    Not for cash while some of it has expired: what that is worth is known to everyone, and to the marks only once it is settled.
+    """
     age = marks - a.flag
-    return age >= RIPE_MARKS or (equity < 0 and age >= BANKRUPT_MARKS)
+    if equity < 0:
+        return age >= BANKRUPT_MARKS
+    return age >= RIPE_MARKS and not has_expired(a.positions, clock)
 
 
 def visit(index: int, a: Account, tour: Tour, rules: Rules) -> Visit:
@@ -35,7 +41,7 @@ def visit(index: int, a: Account, tour: Tour, rules: Rules) -> Visit:
 def visit_user(index: int, a: Account, margin: Margin, tour: Tour) -> Visit:
     """The bit goes with the last short position and negative cash: the flag has gone by then."""
     after = compute_flag(a, margin, tour.globals.marks)
-    if after.flag and is_ripe(after, margin.equity, tour.globals.marks):
+    if after.flag and is_ripe(after, margin.equity, tour.globals.marks, tour.globals.clock):
         return Visit(tour.put_sweep(account=index, equity=margin.equity, maintenance=margin.maintenance), after, is_ripe=True)
     return Visit(tour, after, is_risky(a.cash, a.positions))
 

@@ -1,6 +1,6 @@
 """REQUEST: entries to and exits from the backstop pool that have waited long enough. Twin: contracts/lib/sweep_request.vy."""
 
-from protocol.pool import MAX_SHARES, compute_minted, compute_paid
+from protocol.pool import MAX_SHARES, compute_burned, compute_minted, compute_paid
 from protocol.rules import Rules
 from protocol.sweeps.tour import End, Tour, Visit
 from protocol.types import Account, Phase
@@ -25,11 +25,12 @@ def enter(a: Account, tour: Tour) -> Visit:
 
 
 def leave(a: Account, tour: Tour) -> Visit:
-    """Shares become cash."""
+    """Shares become cash, as far as the pool has any."""
     g = tour.globals
     paid = compute_paid(-a.request, g.pool, g.shares)
-    after = a._replace(cash=a.cash + paid, shares=a.shares + a.request, request=0)
-    return Visit(tour._replace(globals=g._replace(pool=g.pool - paid, shares=g.shares + a.request)), after, False)
+    burned = compute_burned(-a.request, paid, g.pool, g.slots_equity, g.shares)
+    after = a._replace(cash=a.cash + paid, shares=a.shares - burned, request=0)
+    return Visit(tour._replace(globals=g._replace(pool=g.pool - paid, shares=g.shares - burned)), after, False)
 
 
 def end(tour: Tour) -> End:

@@ -1,17 +1,50 @@
 """Witnesses that lie: bytes changed at random, and whole witnesses of another state or another operation under the honest header."""
 
 import random
+from collections.abc import Iterable
 
 from protocol.codec.frames import Batch, compute_record
 from protocol.keccak import WORD, encode_word
 from protocol.machine import Preimages
 from protocol.operations import get_layout
 from protocol.state import State
-from protocol.types import Account, Market, Order, Page, Sweep, compute_record_hash, encode_header
-from protocol.witness import prove_step
+from protocol.steps import MODULES
+from protocol.types import Account, Market, Order, Page, Phase, Sweep, compute_record_hash, encode_header
+from protocol.witness import Recorder, prove_step
 from sim.twins.replay import Start
 
 HEADER_BYTES = 16 * WORD
+NEAR = 0.8  # of the lies about an account: one that the step reads
+Touches = list[tuple[str, int, int]]  # kind, index, slot
+
+
+def find_touches(start: Start) -> Touches:
+    """What the honest step reads."""
+    recorder = Recorder(start.state.copy())
+    MODULES[Phase(start.header.phase)].step(start.header, recorder, start.pre.copy(), start.rules)
+    return recorder.touches
+
+
+def _choose(found: Iterable[int], touched: Iterable[int], rng: random.Random) -> int:
+    """One of those that are there, mostly one that the step reads."""
+    every = sorted(found)
+    near = sorted({*every} & {*touched})
+    return rng.choice(near if near and rng.random() < NEAR else every)
+
+
+def _choose_account(state: State, touches: Touches, rng: random.Random) -> int:
+    return _choose(state.accounts, [index for kind, index, _ in touches if kind == "account"], rng)
+
+
+def _choose_entry(state: State, touches: Touches, rng: random.Random) -> tuple[int, int]:
+    """Account and slot."""
+    places = [(index, slot) for kind, index, slot in touches if kind in ("order", "entry")]
+    index = _choose(state.orders, [index for index, _ in places], rng)
+    return index, _choose(state.orders[index], [slot for of, slot in places if of == index], rng)
+
+
+def _choose_word(state: State, touches: Touches, rng: random.Random) -> int:
+    return _choose(state.words, [index for kind, index, _ in touches if kind == "word"], rng)
 
 
 def mutate(arguments: bytes, rng: random.Random) -> bytes:
@@ -37,8 +70,8 @@ def mutate(arguments: bytes, rng: random.Random) -> bytes:
     return bytes(raw)
 
 
-def _falsify_account(state: State, rng: random.Random) -> None:
-    index = rng.choice(sorted(state.accounts))
+def _falsify_account(state: State, touches: Touches, rng: random.Random) -> None:
+    index = _choose_account(state, touches, rng)
     a = state.get_account(index)
     richer = a._replace(cash=a.cash + rng.choice((1, 10**12, -(10**12))))
     changes: list[Account] = [
@@ -51,7 +84,8 @@ def _falsify_account(state: State, rng: random.Random) -> None:
         a._replace(request=-a.request - 1, request_time=a.request_time >> 1),
     ]
     if a.positions:
-        changes += [a._replace(positions=a.positions[1:]), a._replace(positions=tuple((series, -lots) for series, lots in a.positions))]
+        turned = tuple((series, -lots) for series, lots in a.positions)
+        changes += 2 * [a._replace(positions=a.positions[1:]), a._replace(positions=turned)]  # twice: behind a hash of their own
     state.put_account(index, rng.choice(changes))
 
 
@@ -78,7 +112,7 @@ def _put_entry(state: State, index: int, slot: int, entry: Order | Page) -> None
         state.put_order(index, slot, entry)
 
 
-def falsify_state(state: State, rng: random.Random) -> None:
+def falsify_state(state: State, touches: Touches, rng: random.Random) -> None:
     """One leaf is another."""
     g = state.get_globals()
     match rng.randrange(5):
@@ -96,20 +130,19 @@ def falsify_state(state: State, rng: random.Random) -> None:
             )
             state.put_globals(rng.choice(fresh))
         case 1 if state.accounts:
-            _falsify_account(state, rng)
+            _falsify_account(state, touches, rng)
         case 2 if state.orders:
-            index = rng.choice(sorted(state.orders))
-            slot = rng.choice(sorted(state.orders[index]))
+            index, slot = _choose_entry(state, touches, rng)
             _put_entry(state, index, slot, _falsify_entry(state.orders[index][slot]))
         case 3 if state.words:
-            index = rng.choice(sorted(state.words))
+            index = _choose_word(state, touches, rng)
             state.put_word(index, rng.choice((0, state.get_word(index) ^ 1 << rng.randrange(256))))
         case _:
             first, second = state.get_markets()
             state.put_markets((_falsify_market(first, rng), _falsify_market(second, rng)))
 
 
-def lie_in_place(state: State, rng: random.Random) -> None:
+def lie_in_place(state: State, touches: Touches, rng: random.Random) -> None:
     """One struct is another, but every hash above it stays: only the check that binds this struct to its hash can find out.
 
     What the step writes goes on from the lie, so that all later proofs fit it.
@@ -119,22 +152,21 @@ def lie_in_place(state: State, rng: random.Random) -> None:
     match rng.randrange(5):
         case 0 if state.accounts:
             # a slot without an order has a zero leaf: nothing may hide behind it
-            slots = state.orders.setdefault(rng.choice(sorted(state.accounts)), {})
+            slots = state.orders.setdefault(_choose_account(state, touches, rng), {})
             for slot in range(state.params.order_slots):
                 slots.setdefault(slot, Order(nonce=(1 << 64) - 1))
         case 1 if state.orders:
-            index = rng.choice(sorted(state.orders))
-            slot = rng.choice(sorted(state.orders[index]))
+            index, slot = _choose_entry(state, touches, rng)
             state.orders[index][slot] = _falsify_entry(state.orders[index][slot])
         case 2 if state.words:
-            index = rng.choice(sorted(state.words))
+            index = _choose_word(state, touches, rng)
             state.words[index] = rng.choice((0, state.words[index] ^ 1 << rng.randrange(256)))
         case 3:
             first, second = state.markets
             state.markets = _falsify_market(first, rng), _falsify_market(second, rng)
         case _ if state.accounts:
             other = state.copy()
-            _falsify_account(other, rng)
+            _falsify_account(other, touches, rng)
             for index, account in other.accounts.items():
                 if account is not state.accounts[index]:
                     state.accounts[index] = account
@@ -158,7 +190,23 @@ def _falsify_batch(batch: Batch, rng: random.Random) -> Batch:
     return Batch(rng.choice((record, fresh)), messages, frames)
 
 
-def falsify_preimages(pre: Preimages, rng: random.Random) -> Preimages:
+def _falsify_sweep(w: Sweep, state: State, rng: random.Random) -> Sweep:
+    other = rng.choice(sorted(state.accounts))
+    return rng.choice(
+        (
+            w._replace(cursor=w.cursor + 1),
+            w._replace(mode=w.mode ^ 1),
+            w._replace(bankrupt=other + 1, account=other),
+            w._replace(equity=w.equity + 1),
+            w._replace(maintenance=w.maintenance + 1),
+            w._replace(loss=0, deficit=w.deficit + 1),
+            w._replace(price=w.price + 100, total=w.total + 1, before=w.before + 1),
+            w._replace(pot=w.pot + 1, shares=w.shares + 1),
+        )
+    )
+
+
+def falsify_preimages(pre: Preimages, state: State, rng: random.Random) -> Preimages:
     """Something that is behind a hash of the header is another."""
     pre = pre.copy()
     at = rng.randrange(1, len(pre.items)) if len(pre.items) > 1 else 0
@@ -179,8 +227,7 @@ def falsify_preimages(pre: Preimages, rng: random.Random) -> Preimages:
         lines[at] += rng.choice((1, 1 << 64, 1 << 128))
         pre.lines = tuple(rng.choice((lines, lines[2:], lines + lines[-2:])))
     elif pre.sweep != Sweep():
-        w = pre.sweep
-        pre.sweep = rng.choice((w._replace(cursor=w.cursor + 1), w._replace(mode=w.mode ^ 1), w._replace(loss=0, deficit=w.deficit + 1)))
+        pre.sweep = _falsify_sweep(pre.sweep, state, rng)
     elif at and rng.random() < 0.5:
         lie = (*pre.items[:at], rng.choice((pre.items[at] ^ 1, pre.items[at] >> 1, 0)), *pre.items[at + 1 :])
         if get_layout(lie) is not None:  # of another length than it says no step ever sees a row
@@ -202,11 +249,11 @@ def falsify(start: Start, honest: bytes, rng: random.Random) -> bytes:
     Random bytes only ever break one link of a chain of hashes; this lies all along the chain, so that only its first link can find out.
     """
     h, state, pre, rules = start
-    state = state.copy()
+    state, touches = state.copy(), find_touches(start)
     if rng.random() < 0.6 or not (pre.items or pre.trade or pre.batches or pre.rows or pre.sweep != Sweep()):
-        (lie_in_place if rng.random() < 0.5 else falsify_state)(state, rng)
+        (lie_in_place if rng.random() < 0.5 else falsify_state)(state, touches, rng)
     else:
-        pre = falsify_preimages(pre, rng)
+        pre = falsify_preimages(pre, state, rng)
     root = start.state.get_root()
     witness = prove_step(h._replace(state=root), state, pre.copy(), rules)
     assert honest[:HEADER_BYTES] == encode_header(h._replace(state=root))

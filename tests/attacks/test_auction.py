@@ -7,7 +7,7 @@ from protocol.codes import Code
 from protocol.legs import Leg
 from protocol.margin import compute_margin
 from protocol.types import MAX_POSITIONS, Account, Position
-from tests.steps_b.auctions import ALL_SERIES, BIDDER, CALL, FRIEND, OTHER, PUT, RICH, START, TARGET, USD, Auction
+from tests.steps_b.auctions import ALL_SERIES, BIDDER, CALL, FRIEND, OTHER, PUT, RICH, START, TARGET, USD, Auction, make_series
 
 LEG = (CALL, -1)
 CENT = 2 * 10_000  # of a strike, in a series
@@ -81,6 +81,21 @@ def test_attack_08__lot_by_lot_after_the_account_is_restored__refused() -> None:
     after = auction.get_margin(TARGET)
     assert 5 * after.equity >= 6 * after.maintenance
     assert 50 * (before.equity - after.equity) < before.maintenance
+
+
+@pytest.mark.parametrize("age", [10, AUCTION_MARKS - 1])
+def test_attack_08__one_leg_of_a_hedge_at_the_discount_of_a_naked_one__costs_no_more_than_the_takeover(age: int) -> None:
+    """A calendar spread needs a tenth of what its legs need alone: bid on leg by leg, it lost half of its equity."""
+    near, far = (make_series(0, month, 110, 1) for month in (0, 1))
+    auction = Auction(((near, -300), (far, 300)), percent=99, age=age)
+    before = auction.get_margin(TARGET)
+    codes = [auction.bid(leg, units=units) for leg in ((far, 1), (near, -1)) for units in (1, 10)]
+    assert Code.MARGIN in codes
+    while auction.bid((near, -1), (far, 1), units=5) == Code.OK:
+        auction.state.put_globals(auction.state.globals._replace(allowance=1_000))
+    after = auction.get_margin(TARGET)
+    assert after.maintenance < before.maintenance
+    assert 10 * (before.equity - after.equity) <= before.maintenance - after.maintenance
 
 
 @pytest.mark.parametrize(("own", "code"), [(MAX_POSITIONS - 4, Code.OK), (MAX_POSITIONS - 3, Code.POSITIONS)])

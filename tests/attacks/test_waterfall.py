@@ -146,8 +146,8 @@ def test_attack_08__leaving_the_pool_before_a_loss__takes_part_in_it() -> None:
     assert life.state.globals.pool < 200_000 * USD
     life.scribe.clock += life.scribe.rules.params.pool_delay_s
     jump(life, FORWARD * 2, 0)
-    assert life.get_account(2).shares == 0
-    assert life.get_account(2).cash - cash < worth
+    assert life.get_account(2).request == 0
+    assert life.get_account(2).cash - cash + get_share_value(life, 2) < worth
 
 
 def test_attack_08__entering_the_pool_before_a_penalty__does_not_share_in_it() -> None:
@@ -168,6 +168,30 @@ def test_attack_08__entering_the_pool_before_a_penalty__does_not_share_in_it() -
     assert life.get_account(3).request == 0
     assert get_share_value(life, 3) <= 100_000 * USD
     assert get_share_value(life, 2) > worth
+
+
+def test_attack_08__pools_cash_made_a_slot_before_an_exit__takes_nothing_from_who_leaves() -> None:
+    """Half of the pool has an account of its own taken over while the other half waits to leave."""
+    life = Life((20_000_000, 80_000_000, 500_000, 500_000))
+    provide(life, 2, 500_000)
+    provide(life, 3, 500_000)
+    sell(life, 0, 1, CALL, 4_900)
+    life.scribe.withdraw(0, 1 << 60)
+    life.run()
+    weak = FORWARD * 107 // 100
+    for _ in range(12):
+        jump(life, weak)
+    before, cash = get_share_value(life, 2), life.get_account(2).cash
+    life.scribe.pool(2, life.get_account(2).shares, is_leaving=True)
+    for _ in range(RIPE):
+        jump(life, weak)
+    g = life.state.globals
+    assert g.slots_equity > 9 * g.pool
+    left = life.get_account(2)
+    assert left.request == 0
+    assert 0 < left.cash - cash < before // 5
+    assert left.cash - cash + get_share_value(life, 2) >= before
+    assert get_share_value(life, 3) < before * 11 // 10
 
 
 def is_weak(life: Life, forward: int) -> bool:

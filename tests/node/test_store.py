@@ -118,6 +118,26 @@ async def test_a_damaged_record_is_refused(tmp_path: Path) -> None:
     assert "record 2" in refused.value.message
 
 
+async def test_a_damaged_snapshot__the_one_before_and_the_journal_have_everything(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    await append_all(path, [[b"%d" % i for i in range(10)]])
+    store = Store(path)
+    await store.save_snapshot(4, b"four")
+    await store.save_snapshot(8, b"eight")
+    database = sqlite3.connect(path)
+    database.execute("UPDATE snapshots SET record = x'00' WHERE number = 8")
+    database.commit()
+    assert store.load_snapshot() == (4, b"four")
+    assert [number for number, _ in store.read(4)] == [5, 6, 7, 8, 9, 10]
+    database.execute("UPDATE snapshots SET record = x'00'")
+    database.commit()
+    database.close()
+    with pytest.raises(NodeError) as refused:
+        store.load_snapshot()
+    assert refused.value.code is NodeCode.STORE_CORRUPT
+    store.close()
+
+
 def test_files_that_are_not_ours_are_refused(tmp_path: Path) -> None:
     text = tmp_path / "text.sqlite"
     text.write_bytes(b"not a database at all" * 100)

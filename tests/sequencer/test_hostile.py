@@ -20,8 +20,9 @@ from protocol.series import encode_series
 from protocol.types import VAULT_AUTHORITY
 from sequencer import accounts, views
 from sequencer.api import FULL_BYTES, MAX_ANSWER_BYTES, ApiLimits
-from sequencer.desk import MAX_WAITING
-from sequencer.events import CancelReceived, ClockElapsed, L1Undone, MessagesQueued, OrderPlaced, Refusal
+from sequencer.desk import MAX_PENDING, MAX_WAITING
+from sequencer.events import CancelReceived, ClockElapsed, L1Undone, MessagesQueued, OrderPlaced, Refusal, Refused, RowApplied
+from sequencer.machine import MAX_FREE
 from sequencer.rpc import MAX_BATCH
 from tests.sequencer.test_api import Venue, ask, encode_order, login, open_venue, order, request
 from tests.sequencer.test_api_operations import encode_sheet
@@ -32,6 +33,7 @@ from tests.sequencer.world import (
     START,
     USD,
     World,
+    build_cancel_event,
     build_deposits,
     build_mark_event,
     build_order_event,
@@ -271,3 +273,39 @@ async def test_orders_and_trades_are_not_for_strangers_to_post(tmp_path: Path) -
         items = [str(item) for item in build_trade(0, 1, 1, 1, 1)]
         reply = await ask(client, request("straddle/submit_row", {"items": items}))
         assert reply["error"]["code"] == -32602
+
+
+def test_what_is_posted_free_of_charge_is_bounded() -> None:
+    """Signed cancels cost their sender nothing, and the sequencer calldata."""
+    world = World()
+    world.open()
+    results = [world.ask(build_cancel_event(START, 0, nonce)) for nonce in range(1, 40)]
+    assert [result for result in results if isinstance(result, RowApplied)] == results[:MAX_FREE]
+    assert {result.code for result in results[MAX_FREE:] if isinstance(result, Refused)} == {Refusal.TOO_MANY}
+    assert isinstance(world.ask(build_cancel_event(START, 1, 1)), RowApplied), "others are not concerned"
+    world.apply(ClockElapsed(START + 10))
+    assert isinstance(world.ask(build_cancel_event(START + 10, 0, 40)), RowApplied)
+
+
+async def test_while_l1_takes_nothing__risk_may_be_taken_away_and_no_more_is_promised(tmp_path: Path) -> None:
+    async with open_venue(tmp_path) as venue, open_websocket_url(venue.url) as client:
+        await login(client, 0)
+        await ask(client, request("private/sell", order(0, 0, 1)))
+        for number in range(MAX_PENDING):
+            venue.elapsed += 10
+            now = START + 1 + venue.elapsed
+            await venue.desk.submit([build_cancel_event(now, 1, number + 1), ClockElapsed(now + 5)])
+        assert (await ask(client, request("public/status")))["result"]["pending_batches"] >= MAX_PENDING
+        market = venue.desk.machine.state.markets[0]
+        mark = build_mark_event(now, now, market.mark_time)
+        replies = await ask(
+            client,
+            [
+                request("private/sell", order(0, 0, 2)),
+                request("private/cancel", {"order_id": "0-1"}),
+                request("straddle/submit_mark", {"items": [str(item) for item in mark.items], "signatures": mark.signatures.hex()}),
+            ],
+        )
+        assert replies[0]["error"]["code"] == Refusal.UNAVAILABLE
+        assert replies[1]["result"] == {"cancelled": 1}
+        assert replies[2]["result"]["name"] == "OK"

@@ -3,13 +3,14 @@
 from protocol.codec.frames import Message
 from protocol.codec.rows import encode_row
 from protocol.codes import Code
-from protocol.operations import build_order, build_settle, build_shutdown, build_trade
+from protocol.operations import Kind, build_order, build_settle, build_shutdown, build_trade
 from protocol.types import INBOX_AUTHORITY
 from sequencer.events import (
     BatchLost,
     ClockElapsed,
     Effect,
     Fill,
+    Lapsed,
     ListingSettled,
     OrderRemoved,
     RfqReceived,
@@ -145,32 +146,68 @@ def test_a_fallback_that_is_forced_in__takes_the_orders_along() -> None:
     assert world.landed[-1].record.message_count == 1
 
 
-def test_shut_down__nothing_trades__and_a_day_later_the_sequencer_turns_all_into_cash() -> None:
+def refuse_posts(world: World, now: int) -> int:
+    """As an inbox that is shut does; how many there were."""
+    posts, world.posts = world.posts, []
+    for post in posts:
+        world.apply(BatchLost(now, post.entry, True))
+    return len(posts)
+
+
+def post_queue(world: World, now: int) -> None:
+    """Somebody does."""
+    last = world.landed[-1].record
+    waiting = len(world.messages) - last.message_start - last.message_count
+    world.apply(world.build_landing(now, last.last, last.last, waiting, ()))
+    world.see(now)
+
+
+def force(world: World, now: int, items: tuple[int, ...], signatures: bytes = b"", authority: int = 7) -> list[Effect]:
+    return world.queue(now, (Message(now, authority, encode_row(items), signatures),))
+
+
+def test_shut_down__nothing_of_ours_is_posted_any_more_and_the_state_follows_l1() -> None:
     world = open_traded()
     finish(world, START + 40)
     froze = START + 50
     world.apply(build_sheet_event(froze, 1, 9, [(STRIKE, 1, MARK // 2, 5, 0, 0)]))
-    effects = world.queue(froze, (Message(froze, INBOX_AUTHORITY, encode_row(build_shutdown()), b""),))
+    assert isinstance(world.ask(build_withdraw_event(froze, 3, 5 * USD, 1)), RowApplied)
+    world.apply(ClockElapsed(froze + 6))
+    world.see(froze + 6)
+    assert isinstance(world.ask(build_withdraw_event(froze + 7, 3, 7 * USD, 2)), RowApplied)
+    effects = force(world, froze, build_shutdown(), authority=INBOX_AUTHORITY)
+    assert refuse_posts(world, froze + 8) == 1
+    effects += world.apply(ClockElapsed(froze + 9))
+    effects = world.effects
+    assert [gone.items[:3:2] for gone in list_news(effects, Lapsed)] == [(Kind.WITHDRAW, 5 * USD), (Kind.WITHDRAW, 7 * USD)]
     assert [(gone.account, gone.code) for gone in list_news(effects, OrderRemoved)] == [(2, Code.FROZEN)]
     assert [(gone.account, gone.code) for gone in list_news(effects, SheetRemoved)] == [(1, Code.FROZEN)]
     assert not world.machine.book.orders
-    assert world.machine.state.globals.shutdown == froze
+    assert world.machine.state.globals.shutdown
+    assert world.machine.state.get_account(3).cash == 10**12
+    now = froze + 10
     for price in (MARK // 2, MARK):  # one that would fill, and one that would rest
-        expect_refusal(world, build_order_event(froze + 1, 3, 0, price, 5, 1), Code.FROZEN)
-    expect_refusal(world, build_sheet_event(froze + 1, 3, 1, [(STRIKE, 1, MARK, 5, 0, 0)]), Code.FROZEN)
-    expect_refusal(world, RfqReceived(froze + 1, 1, 3, PLAIN, 5, froze + 60), Code.FROZEN)
-    assert isinstance(world.ask(build_mark_event(froze + 2, froze, START, FORWARD * 105 // 100, request=1)), RowApplied)
-    finish(world, froze + 30)
+        expect_refusal(world, build_order_event(now, 3, 0, price, 5, 1), Code.FROZEN)
+    expect_refusal(world, build_sheet_event(now, 3, 1, [(STRIKE, 1, MARK, 5, 0, 0)]), Code.FROZEN)
+    expect_refusal(world, RfqReceived(now, 1, 3, PLAIN, 5, now + 60), Code.FROZEN)
+    mark = build_mark_event(now, froze, START, FORWARD * 105 // 100, request=1)
+    expect_refusal(world, mark, Code.FROZEN)
+    post_queue(world, now)
+    restored = load_machine(dump_machine(world.machine), world.rules, world.machine.settings)
+    assert restored.is_shut
     due = froze + world.rules.params.shutdown_s
-    world.apply(ClockElapsed(due - 1))
-    assert not world.machine.state.globals.is_settled
-    world.apply(ClockElapsed(due))
+    world.apply(ClockElapsed(due + 1))
+    force(world, due + 2, mark.items, mark.signatures)
+    force(world, due + 3, build_shutdown())
     state = world.machine.state
     assert state.globals.is_settled
     assert [state.get_account(index).positions for index in (0, 1)] == [(), ()]
     assert sum(get_cash(world)) + state.get_account(3).cash + state.globals.fees == 4 * 10**12
-    assert isinstance(world.ask(build_withdraw_event(due + 1, 1, 10**13, 1)), RowApplied)
-    finish(world, due + 30)
+    post_queue(world, due + 4)
+    world.apply(ClockElapsed(due + 700))
+    world.see(due + 700)
+    assert not world.posts
+    assert replay_on_l1(world).get_root() == world.machine.state.get_root()
 
 
 def test_what_is_forced_in_beside_an_order__is_told_too() -> None:
@@ -216,7 +253,7 @@ def test_trades_that_are_forced_in__are_told_and_the_books_follow() -> None:
     taker = build_order_event(START + 10, 2, 1, MARK + 1, 8, 1)
     rows = [build_order(2, CALL, 1, MARK + 1, 8, 1, taker.valid_until), build_trade(0, 1, 2, 1, 3), build_trade(3, 1 + 2 * slots, 2, 1, 5)]
     before = world.machine.state.globals.fees
-    message = Message(START + 10, INBOX_AUTHORITY, b"".join(map(encode_row, rows)), taker.signature)
+    message = Message(START + 10, ADDRESSES[7], b"".join(map(encode_row, rows)), taker.signature)
     effects = world.queue(START + 10, (message,))
     fills = list_news(effects, Fill)
     assert [(fill.maker, fill.maker_nonce, fill.taker, fill.price, fill.lots) for fill in fills] == [

@@ -184,6 +184,7 @@ class World:
         self.limits = limits
         self.machine = Machine(self.rules, build_settings(self.rules, limits))
         self.events: list[Event] = []
+        self.effects: list[Effect] = []
         self.posts: list[PostBatch] = []
         self.landed: list[Batch] = []
         self.messages: list[Message] = []
@@ -191,6 +192,7 @@ class World:
     def apply(self, event: Event) -> list[Effect]:
         self.events.append(event)
         effects = self.machine.apply(event)
+        self.effects += effects
         self.posts += [effect for effect in effects if isinstance(effect, PostBatch)]
         return effects
 

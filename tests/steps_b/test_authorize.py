@@ -5,13 +5,22 @@ import random
 import pytest
 
 from protocol.codes import Code
+from protocol.legs import compute_signed_legs
 from protocol.machine import Preimages
-from protocol.operations import MAX_FEE_CAP, build_authorize, build_cancel, build_order, build_withdraw
+from protocol.operations import MAX_FEE_CAP, build_authorize, build_cancel, build_combo, build_order, build_sheet, build_withdraw
 from protocol.series import decode_series, encode_series
 from protocol.sessions import encode_session
-from protocol.signing import compute_authorize_digest, compute_cancel_digest, compute_order_digest, compute_withdraw_digest
+from protocol.signing import (
+    compute_authorize_digest,
+    compute_cancel_digest,
+    compute_combo_digest,
+    compute_order_digest,
+    compute_page_hash,
+    compute_sheet_digest,
+    compute_withdraw_digest,
+)
 from protocol.state import State
-from protocol.types import SCOPE_TRADE, SCOPE_WITHDRAW, Account, Phase
+from protocol.types import SCOPE_TRADE, SCOPE_WITHDRAW, Account, Page, Phase
 from tests.steps_b.worlds import ADDRESSES, DAY_S, NOW, World, make_globals, make_market, make_rules, place_signatures, sign
 
 RULES = make_rules()
@@ -51,7 +60,7 @@ class Scene:
         pre.items, pre.signatures = items, place_signatures([signature], 3, random.Random(1))
         self.world.pre = pre
         outcome, after = self.world.run(phase, signature=3, authority=authority)
-        is_signed = phase == Phase.ORDER or not items[0] >> 4 & 1
+        is_signed = phase in (Phase.ORDER, Phase.COMBO, Phase.SHEET) or not items[0] >> 4 & 1
         assert outcome.after.signature == 3 + is_signed
         if outcome.code != Code.OK:
             assert after.get_root() == self.world.state.get_root()
@@ -77,6 +86,21 @@ class Scene:
         series, until = encode_series(0, NOW + DAY_S, 10**10, 1), CLOCK + 600
         terms = (INDEX, *decode_series(series), 1, 10**6, 5, 0, 0, 0, MAX_FEE_CAP, nonce, self.account.generation, until)
         return Phase.ORDER, build_order(INDEX, series, 1, 10**6, 5, nonce, until), sign(signer, compute_order_digest(RULES.domain, terms))
+
+    def combo(self, nonce: int, signer: int) -> Row:
+        """On two strikes."""
+        legs = tuple((encode_series(0, NOW + DAY_S, strike * 10**10, 1), 1) for strike in (1, 2))
+        until = CLOCK + 600
+        terms = (1, 10**6, 5, 0, 0, 0, MAX_FEE_CAP, nonce, self.account.generation, until)
+        digest = compute_combo_digest(RULES.domain, INDEX, compute_signed_legs(legs), terms)
+        return Phase.COMBO, build_combo(INDEX, legs, 1, 10**6, 5, nonce, until), sign(signer, digest)
+
+    def sheet(self, nonce: int, signer: int) -> Row:
+        """Of one page, without quotes."""
+        page, until = Page(underlying=0, expiry=NOW + DAY_S, max_lots=1), CLOCK + RULES.params.sheet_life_s
+        hashes = [compute_page_hash(page.underlying, page.expiry, page.max_lots, [])]
+        digest = compute_sheet_digest(RULES.domain, INDEX, hashes, nonce, self.account.generation, until)
+        return Phase.SHEET, build_sheet(INDEX, nonce, until, hashes, 0, page), sign(signer, digest)
 
     def pass_time(self, seconds: int) -> None:
         """The clock moves on."""
@@ -209,6 +233,21 @@ def test_a_stolen_key_cannot_use_up_the_nonces(signer: int, nonce: int, expected
         assert scene.run(getattr(scene, kind)(nonce, signer)) == expected
         if signer == KEY:
             assert scene.run(scene.authorize(0, 0, 0, scene.account.nonce + 1)) == Code.OK
+
+
+@pytest.mark.parametrize(
+    ("signer", "jump", "expected"),
+    [(KEY, 0, Code.OK), (KEY, 1, Code.SIGNATURE), (KEY, 2**63, Code.SIGNATURE), (OWNER, 2**63, Code.OK), (OTHER, -5, Code.SIGNATURE)],
+)
+@pytest.mark.parametrize("kind", ["order", "combo", "sheet"])
+@pytest.mark.parametrize("highest", ["nonce", "sheet", "slot"])
+def test_a_stolen_key_cannot_use_up_the_slots(kind: str, highest: str, signer: int, jump: int, expected: Code) -> None:
+    """Else its owner, who has revoked it, could never quote again, nor close a position."""
+    session, least = encode_session(ADDRESSES[KEY], BOTH, FOREVER), 2**20
+    scene = Scene(make_account(session=session, **({} if highest == "slot" else {highest: least})))
+    if highest == "slot":
+        assert scene.run(scene.order(least, OWNER)) == Code.OK
+    assert scene.run(getattr(scene, kind)(least + 2**32 + jump, signer)) == expected
 
 
 def test_a_rows_own_replay_is_refused() -> None:

@@ -225,6 +225,17 @@ class TestFlag:
             equity = -1 if above is None else margin.equity
             assert scan.pre.sweep == Sweep(cursor=21, account=20, equity=equity, maintenance=margin.maintenance)
 
+    @pytest.mark.parametrize(("equity", "expiry", "is_ripe"), [(0, NOW, False), (0, NOW - 9, False), (0, NOW + 1, True), (-1, NOW, True)])
+    def test_nobody_with_equity_is_taken_over_before_its_expiry_settles(self, seed: int, equity: int, expiry: int, is_ripe: bool) -> None:
+        """At the last marks an attacker would sell the pool what is known to expire without worth."""
+        first, second = make_markets(seed)
+        markets = (first._replace(slices=(first.slices[0]._replace(expiry=expiry), *first.slices)), second)
+        a = make_user(((encode_series(0, expiry, 100 * USD, 1), 5), *make_short(seed, markets, 0).positions), flag=MARKS - 20)
+        a = a._replace(positions=tuple(sorted(a.positions)))
+        a = a._replace(cash=equity - compute_margin(0, a.positions, markets).equity)
+        scan = visit(make_state({20: a}, markets), Sweep())
+        assert (scan.header.phase == Phase.TAKEOVER) == is_ripe
+
 
 class TestSlots:
     @pytest.mark.parametrize(
@@ -292,12 +303,14 @@ class TestRequests:
         assert not has_bit(state, Bitmap.REQUEST, 1)
         assert has_bit(state, Bitmap.HOLDER, 1)
 
-    def test_an_exit_is_paid_from_the_pool_alone(self) -> None:
+    @pytest.mark.parametrize(("slots_equity", "burned"), [(0, 24 * USD), (150, 6 * USD + 1), (50 * 10**6 - 50, 25)])
+    def test_an_exit_is_paid_from_the_pool_alone__with_as_many_shares_as_that_is_worth(self, slots_equity: int, burned: int) -> None:
+        """The others stand for what the slots are worth; without slots all are given up."""
         a = make_user(cash=5, request=-(24 * USD), shares=30 * USD)
-        state = make_state({1: a}, pool=49 * USD, slots_equity=10**12, shares=99 * USD)
+        state = make_state({1: a}, pool=49 * USD, slots_equity=slots_equity * USD, shares=99 * USD)
         open_state(state, Sweep(mode=Mode.REQUEST)).run()
-        assert state.get_account(1) == a._replace(cash=5 + 12 * USD, request=0, shares=6 * USD)
-        assert (state.globals.pool, state.globals.shares) == (37 * USD, 75 * USD)
+        assert state.get_account(1) == a._replace(cash=5 + 12 * USD, request=0, shares=30 * USD - burned)
+        assert (state.globals.pool, state.globals.shares) == (37 * USD, 99 * USD - burned)
 
     @pytest.mark.parametrize(("request_", "pool", "shares"), [(MIN_ENTRY, 10**15, 0), (MIN_ENTRY, 0, 2**96 - 1)])
     def test_an_entry_that_gets_nothing_is_refused(self, request_: int, pool: int, shares: int) -> None:

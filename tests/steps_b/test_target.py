@@ -32,7 +32,7 @@ def run(auction: Auction, units: int, price: int, *legs: tuple[int, int]) -> Cod
     return outcome.code
 
 
-@pytest.mark.parametrize(("price", "code"), [(0, Code.BID_SIZE), (1, Code.CASH)])
+@pytest.mark.parametrize(("price", "code"), [(0, Code.MARGIN), (1, Code.CASH)])
 def test_cash_stays_inside_its_bound(price: int, code: Code) -> None:
     auction = Auction(((CALL, 300),))
     auction.put_account(TARGET, auction.get_account(TARGET)._replace(cash=MAX_CASH - 1))
@@ -48,14 +48,18 @@ def test_cash_is_not_paid_that_is_not_there(cash: int, price: int, code: Code) -
     assert run(auction, 1, price, (CALL, -1)) == code
 
 
-def test_price_that_takes_the_accounts_equity_is_refused() -> None:
-    """Equity per maintenance may not fall: to the unit of money."""
-    auction = Auction(percent=90)
+@pytest.mark.parametrize("percent", [5, 90])
+def test_price_that_takes_the_accounts_equity_is_refused(percent: int) -> None:
+    """Equity per maintenance may not fall, nor by more than a tenth of the maintenance that goes: to the unit of money."""
+    auction = Auction(percent=percent)
     before, a = auction.get_margin(TARGET), auction.get_account(TARGET)
     positions = apply_legs(a.positions, (pack_leg(CALL, -1),), -10)
 
     def is_better(price: int) -> bool:
-        return is_reducing(before, compute_margin(a.cash + 10 * price, positions, auction.state.markets))
+        after = compute_margin(a.cash + 10 * price, positions, auction.state.markets)
+        is_cheap = 10 * (before.equity - after.equity) <= before.maintenance - after.maintenance
+        assert is_cheap or percent > 10 or not is_reducing(before, after)
+        return is_reducing(before, after) and is_cheap
 
     low, high = -(10**9), 0
     assert is_better(high)
@@ -140,6 +144,7 @@ def test_whatever_is_accepted_is_right(seed: int) -> None:
         assert after.maintenance < before.maintenance
         assert after.equity >= 0
         assert after.equity * before.maintenance >= before.equity * after.maintenance
+        assert 10 * (before.equity - after.equity) <= before.maintenance - after.maintenance
         assert auction.get_account(TARGET).cash == target.cash + units * price
         packed = tuple(pack_leg(*leg) for leg in legs)
         less = apply_legs(target.positions, packed, 1 - units)

@@ -17,7 +17,7 @@ SELLER, BUYER, PROVIDER, BIDDER = 0, 1, 2, 3
 STRIKE = 100_000
 LOTS = 100
 MONEY = (21_000 * USD, 1_000_000 * USD, 1_000_000 * USD, 500_000 * USD)
-WEAK, BROKEN = 100_000 * USD, 130_000 * USD  # forwards at which the seller is below its margin, and below nothing
+WELL, WEAK, BROKEN = 96_000 * USD, 100_000 * USD, 130_000 * USD  # forwards: the seller above its margin, below it, and below nothing
 NO_LIMIT = (1 << 60) - 1
 MARK_GAP_S = 5
 AUCTION_MARKS = 20
@@ -84,8 +84,10 @@ def _plunder(scene: Scene) -> None:
 
 
 def _raid(scene: Scene) -> None:
-    """Somebody bids on an account that is well."""
+    """Somebody bids on an account that is well, though without the buffer that an auction restores."""
     scene.trade(SELLER, BUYER, scene.call(STRIKE), LOTS)
+    scene.tick(MARK_GAP_S)
+    scene.mark(WELL)
     scene.scribe.bid(BIDDER, SELLER, [(scene.call(STRIKE), -1)], 1, NO_LIMIT)
 
 
