@@ -272,7 +272,7 @@ class Stage:
         if not batches:
             scribe.clock = max(self.court.now, scribe.clock)
             scribe.cancel(0)
-            batches = [scribe.close_batch()]
+            batches = [scribe.close_batch(first=scribe.clock)]
         number = self.world.post(batches)
         return self.follow(number, batches)
 

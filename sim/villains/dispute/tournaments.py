@@ -112,13 +112,16 @@ def mutual_killers(stage: Stage) -> None:
     Fate.STEP,
 )
 def reopeners(stage: Stage) -> None:
-    """Liars kill each other off three times over in the first block, to start the entry window anew; then one lies in earnest."""
-    for _ in range(3):
+    """While nobody honest is awake, liars kill each other off three times, to start the entry window anew; then one lies in earnest."""
+    for generation in (1, 2, 3):
         at = stage.pick_step()
         first, second = (stage.enter(stage.forge(at), who=VILLAIN + number) for number in (0, 1))
         first.proves = True
+        stage.court.set_time(stage.court.get_position(stage.court.genesis).close)
         for _ in range(2 * stage.params.rounds):
             _play_each_other(stage, first, second)
+        if stage.court.get_position(stage.court.genesis).generation != generation:
+            stage.broken.append("a position that nobody can win was not reopened")
     stage.enter(stage.forge(stage.pick_step()), act_late)
 
 
