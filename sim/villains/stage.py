@@ -23,7 +23,7 @@ from sim.evm import TX_GAS_LIMIT, Result, Reverted
 from sim.villains.forgery import Forgery
 
 HONEST = 0xA11CE
-MAX_TURNS = 800
+MAX_TURNS = 3_000
 QUIET_TURNS = 3  # blocks in which nobody does anything, before time jumps
 
 Pace = Callable[[Duel, Params], int | None]  # when a liar makes its next move, in chain seconds; None: never
@@ -333,7 +333,7 @@ class Stage:
             later = min((time for time in self._list_times() if time > self.court.now), default=None)
             if later is None or self.is_final():
                 return
-            self.court.set_time(later)
+            self.court.set_time(min(later, self.court.now + max(1, self.params.grace_s >> 2)))  # whoever waits its turn sees it come
         raise RuntimeError("it does not end")
 
     def is_final(self) -> bool:

@@ -50,7 +50,7 @@ def idle_groups(stage: Stage) -> None:
 
 
 @villain(
-    "Dave docs (a skewed schedule makes many matches), attack 10",
+    "Dave dispute-game.md (a skewed schedule makes many matches), attack 10",
     "a round's duels all run at once: R rounds of a group each, whoever is made to win",
     Fate.STEP,
     Fate.RIVAL,
@@ -92,7 +92,7 @@ def closed_doors(stage: Stage) -> None:
 
 
 @villain(
-    "Dave testPostSealBothClocksRunAndEliminateAfterDoubleTimeout, OP (neither leaf is right)",
+    "attack 7 (neither leaf is right), C4 2024-07 #90",
     "whoever is wrong dies, both if both are; the truth is alone with its pot",
     Fate.RIVAL,
 )
@@ -133,7 +133,7 @@ def _play_each_other(stage: Stage, first: Liar, second: Liar) -> None:
 
 
 @villain(
-    "attack 12 (no winner), cartesi/dave#275 (a freeze for ever)",
+    "cartesi/dave#275 (a freeze for ever), Dave testPostSealBothClocksRunAndEliminateAfterDoubleTimeout",
     "whoever is out dies, both if both are: nothing has to be computed from what is left",
     Fate.RIVAL,
 )
