@@ -93,7 +93,7 @@ class FastKernel:
         self._table = RiskTable([], ())
         self._rows: dict[int, tuple[Row, Row]] = {}  # series -> of a long and of a short lot
         self._quotes: dict[int, Quote | None] = {}
-        self._gathered: dict[int, tuple[tuple[Position, ...], tuple[dict[int, _Gathered], int, int]]] = {}  # by the tuple's identity
+        self._gathered: dict[tuple[Position, ...], tuple[dict[int, _Gathered], int, int]] = {}
         self._summaries: dict[int, tuple[_Summary, _Summary]] = {}  # as last seen after and before a trade
 
     def get_quote(self, series: int, markets: Sequence[Market]) -> Quote | None:
@@ -168,16 +168,16 @@ class FastKernel:
         return _Summary(positions, parts, value, maintenance, compute_initial(maintenance, shorts > 0), shorts, size)
 
     def _gather(self, positions: tuple[Position, ...]) -> tuple[dict[int, _Gathered], int, int]:
-        """By underlying, how many are short, and the sum of |lots|. From mark to mark an account's tuple is mostly the same one."""
-        kept = self._gathered.get(id(positions))
-        if kept is not None and kept[0] is positions:
-            return kept[1]
+        """By underlying, how many are short, and the sum of |lots|. From mark to mark an account's positions are mostly the same."""
+        kept = self._gathered.get(positions)
+        if kept is not None:
+            return kept
         if len(self._gathered) >= MAX_GATHERED:
             self._gathered.clear()
         parts = {of: self._gather_part(list(part)) for of, part in groupby(positions, _get_underlying)}
         sizes = [lots for _, lots in positions]
         found = parts, sum([lots < 0 for lots in sizes]), sum(map(abs, sizes))
-        self._gathered[id(positions)] = positions, found
+        self._gathered[positions] = found
         return found
 
     def _gather_part(self, positions: list[Position]) -> _Gathered:
