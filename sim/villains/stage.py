@@ -14,10 +14,11 @@ from protocol.duel import A, B, Duel, get_expiry, is_out, is_owing, is_proof_due
 from protocol.history import History
 from protocol.keccak import ZERO
 from protocol.params import Params
+from protocol.state import State
 from protocol.tournament import count_rounds, find_rising, get_start
 from protocol.trace import Machine
 from protocol.types import compute_record_hash
-from sim.arena import GENESIS_ROOT, VILLAIN, Garbage, Party, World
+from sim.arena import VILLAIN, Garbage, Party, World
 from sim.court import Commitment, Point
 from sim.evm import TX_GAS_LIMIT, Result, Reverted
 from sim.villains.forgery import Forgery
@@ -167,7 +168,7 @@ class Stage:
         self.court, self.params = self.world.court, self.world.court.params
         self.rng = random.Random(self.seed)
         self.epochs = [Epoch(self.world.epoch, self.world.truth)]
-        self._boards = [create_board(self.params, GENESIS_ROOT)]
+        self._boards = [create_board(self.params, State(self.params).get_root())]
         self.players: list[Challenger] = []
         self.hire(HONEST)
 

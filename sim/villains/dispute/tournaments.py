@@ -1,4 +1,4 @@
-"""Many claims at once: who sits in whose group, who is made to win, who kills whom, and positions that are opened again."""
+"""Many claims at once: who sits in whose group, who is made to win, who kills whom; positions that are opened again. For groups of 4."""
 
 from sim.arena import VILLAIN
 from sim.villains.checks import Fate
