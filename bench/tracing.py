@@ -3,7 +3,7 @@
 Nobody traces hours for a benchmark. Each mix of rows is traced for some thousands of steps, by the machine and by the leap that goes ahead
 of the children, in processor time; both are scaled to all the steps that the allowance admits, with the forced rows' reserve. What a
 sequencer can post bounds a mix, too: bytes of rows and signatures. `measure_cores` then traces a model of an epoch on two cores as the
-challenger does, with chunks 16 times and segments 128 times as small: what forking adds goes into the shares.
+challenger does, with chunks and segments 128 times as small: what forks and seams add goes into the shares.
 """
 
 from collections.abc import Callable
@@ -35,7 +35,8 @@ PARAMS = replace(MAINNET, steps_per_second=0, steps_cap=PLENTY)
 CORES = 2
 ACCOUNTS = 256
 CASH = 1_000_000_000 * USD
-ROWS = 2_000
+RUNS = 2
+ROWS = 1_500
 MARKS = 40
 HOLDERS = 100_000  # accounts that a settlement visits: each was opened by a transaction on L1
 CROWD = 5_000  # accounts with hardly any positions
@@ -43,9 +44,9 @@ SCAN_STEPS = 5 << MAINNET.account_depth  # of the longest scan there can be: fla
 SETTLED_STEPS = 2 * HOLDERS * MAX_SLICES * len(UNDERLYINGS)  # every listing there can be
 JUNK_FRAMES = 3
 SHARES = 100  # of two sorts of rows that are tried
-MODEL_CHUNK_HEIGHT = 12
-MODEL_SPACING = 4 << MODEL_CHUNK_HEIGHT
-MODEL_TRADES = 30_000
+MODEL_CHUNK_HEIGHT = 9
+MODEL_SPACING = 32 << MODEL_CHUNK_HEIGHT
+MODEL_TRADES = 20_000
 
 
 class Mix(NamedTuple):
@@ -221,8 +222,14 @@ def open_venue(stream: Stream) -> Mix:
 
 
 def measure_cost(mix: Mix) -> Cost:
-    """By one process; the machine runs after the leap, and must come to the same steps."""
+    """By one process; the quickest of some runs, since neighbours only slow them down."""
     mix.state.get_root()
+    costs = [_run(mix) for _ in range(RUNS)]
+    return costs[0]._replace(trace=min(cost.trace for cost in costs), leap=min(cost.leap for cost in costs))
+
+
+def _run(mix: Mix) -> Cost:
+    """The machine runs after the leap, and must come to the same steps."""
     leap = Leap(mix.state.copy(), mix.rules)
     machine = Machine(mix.state.copy(), mix.batches, mix.rules)
     start = process_time()
@@ -271,7 +278,7 @@ def measure_cores() -> dict[str, float]:
     before = protocol.history.CHUNK_HEIGHT
     protocol.history.CHUNK_HEIGHT = MODEL_CHUNK_HEIGHT
     try:
-        cost = measure_cost(mix)
+        cost = _run(mix)
         machine = Machine(mix.state.copy(), mix.batches, mix.rules)
         cpu, wall = _get_cpu(), perf_counter()
         history = trace_on_cores(machine, CORES, lambda: None, MODEL_SPACING)

@@ -7,8 +7,8 @@ A row is one integer, sum of number[i] * 2**(64 i), so that adding rows and mult
 signed and inside int64 (`margin` says why), as what is out of bounds is never added up.
 """
 
-from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from struct import Struct
 from typing import NamedTuple
 
@@ -25,6 +25,7 @@ from protocol.types import MAX_ACCOUNT_LOTS, MAX_LOTS, MAX_POSITIONS, Account, M
 
 WIDTH = SCENARIOS + 2  # scenario sums, value at the marks, short minimum
 HALF = 1 << 63
+MAX_GATHERED = 1 << 13  # accounts; some 20 MB with as many positions as there may be
 LANES_BYTES = 8 * WIDTH
 BIAS = sum(HALF << 64 * lane for lane in range(WIDTH))  # makes every lane of a row non-negative
 SIGN = np.int64(-HALF)
@@ -62,6 +63,19 @@ class _Summary(NamedTuple):
         return Margin(cash + self.value, self.maintenance, self.initial, self.shorts > 0, cash)
 
 
+class _Gathered(NamedTuple):
+    """Positions in one underlying: where they are in the table, how many lots, those that it does not have, and how many in all."""
+
+    rows: NDArray[np.intp]
+    lots: NDArray[np.int64]
+    rest: list[Position]
+    held: int
+
+
+def _get_underlying(position: Position) -> int:
+    return position[0] >> UNDERLYING_SHIFT
+
+
 def _build_part(row: Row, held: int) -> _Part:
     lanes = _unpack((row + BIAS).to_bytes(LANES_BYTES, "little"))
     return _Part(row, lanes[SCENARIOS] - HALF, max(HALF - min(lanes[:SCENARIOS]), lanes[SCENARIOS + 1] - HALF, 0), held)
@@ -79,6 +93,7 @@ class FastKernel:
         self._table = RiskTable([], ())
         self._rows: dict[int, tuple[Row, Row]] = {}  # series -> of a long and of a short lot
         self._quotes: dict[int, Quote | None] = {}
+        self._gathered: dict[tuple[Position, ...], tuple[dict[int, _Gathered], int, int]] = {}
         self._summaries: dict[int, tuple[_Summary, _Summary]] = {}  # as last seen after and before a trade
 
     def get_quote(self, series: int, markets: Sequence[Market]) -> Quote | None:
@@ -121,7 +136,10 @@ class FastKernel:
         self._quotes.clear()
         listed = {(of, item.expiry) for of, market in enumerate(markets) for item in market.slices}
         seen = {*self._table.rows, *self._rows}
-        self._table = RiskTable([item for item in seen if decode_series(item)[:2] in listed], markets)
+        series = sorted(item for item in seen if decode_series(item)[:2] in listed)
+        if series != self._table.series:
+            self._gathered.clear()
+        self._table = RiskTable(series, markets)
         self._rows.clear()
 
     def _get_rows(self, series: int) -> tuple[Row, Row]:
@@ -143,32 +161,37 @@ class FastKernel:
         return self._summarize(positions)
 
     def _summarize(self, positions: tuple[Position, ...]) -> _Summary:
-        parts: dict[int, _Part] = {}
-        start = 0
-        while start < len(positions):
-            of = positions[start][0] >> UNDERLYING_SHIFT
-            end = bisect_left(positions, ((of + 1) << UNDERLYING_SHIFT,), start)
-            parts[of] = _build_part(self._sum(positions[start:end]), end - start)
-            start = end
-        value = sum(part.value for part in parts.values())
-        maintenance = sum(part.need for part in parts.values())
-        sizes = [lots for _, lots in positions]
-        shorts = sum([lots < 0 for lots in sizes])
-        size = sum(map(abs, sizes))
+        gathered, shorts, size = self._gather(positions)
+        parts = {of: _build_part(self._sum(part), part.held) for of, part in gathered.items()}
+        value = sum([part.value for part in parts.values()])
+        maintenance = sum([part.need for part in parts.values()])
         return _Summary(positions, parts, value, maintenance, compute_initial(maintenance, shorts > 0), shorts, size)
 
-    def _sum(self, positions: tuple[Position, ...]) -> Row:
-        """Of one underlying: rows of the table gathered, rows that it does not have added one by one."""
+    def _gather(self, positions: tuple[Position, ...]) -> tuple[dict[int, _Gathered], int, int]:
+        """By underlying, how many are short, and the sum of |lots|. From mark to mark an account's positions are mostly the same."""
+        kept = self._gathered.get(positions)
+        if kept is not None:
+            return kept
+        if len(self._gathered) >= MAX_GATHERED:
+            self._gathered.clear()
+        parts = {of: self._gather_part(list(part)) for of, part in groupby(positions, _get_underlying)}
+        sizes = [lots for _, lots in positions]
+        found = parts, sum([lots < 0 for lots in sizes]), sum(map(abs, sizes))
+        self._gathered[positions] = found
+        return found
+
+    def _gather_part(self, positions: list[Position]) -> _Gathered:
+        """Of one underlying."""
         known = self._table.rows
         held = [item for item in positions if item[0] in known]
-        total = 0
-        if held:
-            rows = np.array([known[series] for series, _ in held], dtype=np.intp)
-            lots = np.array([lots for _, lots in held], dtype=np.int64)
-            total = _pack_row((lots @ self._table.values.take(2 * rows + (lots < 0), 0))[:WIDTH])
-        if len(held) == len(positions):
-            return total
-        return total + sum(lots * self._get_rows(series)[lots < 0] for series, lots in positions if series not in known)
+        lots = np.array([item[1] for item in held], dtype=np.int64)
+        rows = 2 * np.array([known[series] for series, _ in held], dtype=np.intp) + (lots < 0)
+        return _Gathered(rows, lots, [item for item in positions if item[0] not in known], len(positions))
+
+    def _sum(self, part: _Gathered) -> Row:
+        """Rows of the table at once, rows that it does not have added one by one."""
+        total = _pack_row((part.lots @ self._table.values.take(part.rows, 0))[:WIDTH]) if len(part.lots) else 0
+        return total + sum([lots * self._get_rows(series)[lots < 0] for series, lots in part.rest]) if part.rest else total
 
     def _shift(self, summary: _Summary, positions: tuple[Position, ...], changes: Sequence[tuple[int, int, int]], size: int) -> _Summary:
         """After a trade that leaves other lots of some series (series, before, after): only their underlyings' parts are others."""

@@ -242,12 +242,13 @@ class Scribe:
         self._messages = []
         return Batch(record, messages, ())
 
-    def close_batch(self) -> Batch:
-        """The messages and frames so far; open rows get a frame of their own."""
+    def close_batch(self, first: int | None = None) -> Batch:
+        """The messages and frames so far; open rows get a frame of their own. Its `first` time is the last batch's end unless given."""
         if self._rows:
             self.close_frame()
         messages, frames = tuple(self._messages), tuple(self._frames)
-        record = compute_record(self._number, self._first, self.clock, self._message_start, messages, frames)
+        begin = self._first if first is None else first
+        record = compute_record(self._number, begin, self.clock, self._message_start, messages, frames)
         self._number += 1
         self._message_start += len(messages)
         self._first = self.clock

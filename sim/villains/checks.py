@@ -149,7 +149,10 @@ def _compute_upkeep(stage: Stage, board: Board, right: list[Claim]) -> int:
 
 def compute_gain(stage: Stage, board: Board, who: int) -> int:
     """Wei since the beginning: gas is spent, and a stake that may be taken out is still there."""
-    spent = sum(receipt.gas for receipt in stage.court.receipts if receipt.sender == who) * stage.court.gas_price
+    own = [receipt for receipt in stage.court.receipts if receipt.sender == who]
+    if not own:
+        return 0  # the court funds whoever acts
+    spent = sum(receipt.gas for receipt in own) * stage.court.gas_price
     free = sum(board.get_owner(stake) == who and board.claims[tip].status == Status.FINAL for stake, tip in board.tips.items())
     return stage.court.evm.get_balance(encode_address(who)) - WEALTH_WEI - spent + free * stage.params.stake_wei
 

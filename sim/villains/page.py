@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from sim.villains.attacks import ATTACKS
 from sim.villains.catalogue import CATALOGUE, get_answer, get_source
 
 PAGE = Path(__file__).parents[2] / "docs" / "villains.md"
@@ -18,6 +19,15 @@ INTROS = {
     "exchange": "Lies about the exchange's rules, each with the epoch in which it matters.",
     "dispute": "Ways to play a dispute, from tests and audits of BoLD, OP and Dave (names as there), and from the list of attacks on ours.",
 }
+ATTACKS_HEAD = """
+## The attacks on the dispute, by number
+
+The rules must survive each. Numbers are those of the list that the design started from; the others are named by the audits that
+found them.
+
+| attack | what it is | villains | tests |
+|---|---|---|---|
+"""
 COLUMNS = "| villain | what it tries | where it comes from | what beats it |\n|---|---|---|---|\n"
 
 
@@ -28,6 +38,10 @@ def render() -> str:
         parts.append(f"\n## {group.capitalize()}: {len(villains)}\n\n{INTROS[group]}\n\n{COLUMNS}")
         for villain in villains.values():
             parts.append(f"| `{villain.name}` | {' '.join(villain.story.split())} | {get_source(villain)} | {get_answer(villain)} |\n")
+    parts.append(ATTACKS_HEAD)
+    for attack in ATTACKS:
+        villains_of = ", ".join(f"`{name}`" for name in attack.villains)
+        parts.append(f"| {attack.number} | {attack.story} | {villains_of} | {', '.join(f'`{test}`' for test in attack.tests)} |\n")
     return "".join(parts)
 
 

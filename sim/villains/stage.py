@@ -14,16 +14,17 @@ from protocol.duel import A, B, Duel, get_expiry, is_out, is_owing, is_proof_due
 from protocol.history import History
 from protocol.keccak import ZERO
 from protocol.params import Params
+from protocol.state import State
 from protocol.tournament import count_rounds, find_rising, get_start
 from protocol.trace import Machine
 from protocol.types import compute_record_hash
-from sim.arena import GENESIS_ROOT, VILLAIN, Garbage, Party, World
+from sim.arena import VILLAIN, Garbage, Party, World
 from sim.court import Commitment, Point
 from sim.evm import TX_GAS_LIMIT, Result, Reverted
 from sim.villains.forgery import Forgery
 
 HONEST = 0xA11CE
-MAX_TURNS = 800
+MAX_TURNS = 3_000
 QUIET_TURNS = 3  # blocks in which nobody does anything, before time jumps
 
 Pace = Callable[[Duel, Params], int | None]  # when a liar makes its next move, in chain seconds; None: never
@@ -167,7 +168,7 @@ class Stage:
         self.court, self.params = self.world.court, self.world.court.params
         self.rng = random.Random(self.seed)
         self.epochs = [Epoch(self.world.epoch, self.world.truth)]
-        self._boards = [create_board(self.params, GENESIS_ROOT)]
+        self._boards = [create_board(self.params, State(self.params).get_root())]
         self.players: list[Challenger] = []
         self.hire(HONEST)
 
@@ -272,7 +273,7 @@ class Stage:
         if not batches:
             scribe.clock = max(self.court.now, scribe.clock)
             scribe.cancel(0)
-            batches = [scribe.close_batch()]
+            batches = [scribe.close_batch(first=scribe.clock)]
         number = self.world.post(batches)
         return self.follow(number, batches)
 
@@ -333,7 +334,7 @@ class Stage:
             later = min((time for time in self._list_times() if time > self.court.now), default=None)
             if later is None or self.is_final():
                 return
-            self.court.set_time(later)
+            self.court.set_time(min(later, self.court.now + max(1, self.params.grace_s >> 2)))  # whoever waits its turn sees it come
         raise RuntimeError("it does not end")
 
     def is_final(self) -> bool:

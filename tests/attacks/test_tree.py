@@ -1,7 +1,5 @@
 """Attacks on the tree of claims: who is kept out of a position, whose stake is left behind, and who can keep a position open."""
 
-import pytest
-
 from tests.contracts.world import Claim, World
 
 
@@ -12,16 +10,23 @@ def enter_child(world: World, parent: Claim, epoch: int, who: str, stake_from: b
     return child
 
 
-@pytest.mark.xfail(strict=True, reason="one group of 32 claims a position: whoever fills it first decides alone")
 def test_attack_10__liars_fill_the_group_in_one_block__the_truth_still_enters() -> None:
-    """At the first second of a claimable epoch: 32 stakes, of which 31 are lost, buy the whole vault."""
+    """At the first second of a claimable epoch: 32 stakes bought the whole vault, as long as a position was one group."""
     world = World()
     liar, honest = world.evm.create_account(), world.evm.create_account()
     truth = world.compute_honest(world.run_epoch())
-    for seed in range(32):
-        world.enter(world.compute_lie(truth, 3 + seed % 20, seed), liar)
+    lies = [world.compute_lie(truth, 3 + seed % 20, seed) for seed in range(32)]
+    for lie in lies:
+        world.enter(lie, liar)
     world.enter(truth, honest)
     assert world.is_alive(truth)
+    world.pass_close(world.genesis)
+    world.promote(truth)
+    world.evm.set_time(world.get_start(world.genesis, 1))
+    assert world.get_position(world.genesis)["winner"] == truth.id, "a full group that fights nobody sends nobody"
+    world.finalize(truth)
+    assert world.is_final(truth)
+    assert not any(world.is_alive(lie) for lie in lies)
 
 
 def test_attack_3__right_claim_made_by_another__honest_stake_follows() -> None:
@@ -50,6 +55,7 @@ def test_attack_2__liars_who_kill_each_other_over_and_over__truth_enters_in_any_
         world.enter(a, liar)
         world.enter(b, liar)
         world.play(a, b, liar, liar)
+        world.pass_close(world.genesis)
         world.prove(liar, a, b, headers)
         assert world.get_position(world.genesis)["generation"] == seed + 1
     world.enter(truth, honest)

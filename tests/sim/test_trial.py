@@ -39,6 +39,14 @@ def test_run_villains__unknown_name__is_refused(tmp_path: Path) -> None:
         run_villains(None, "no-such-lie", tmp_path)
 
 
+def test_run_trial__full_height__few_transactions_and_little_gas() -> None:
+    """The exchange's own machine at height 28: claims, moves, the proof with its step, finality and payouts."""
+    verdict = run_trial(LIES["overpaid-withdrawal"], DEVNET)
+    assert verdict.caught, verdict.faults
+    assert verdict.txs <= 13
+    assert verdict.gas <= 1_800_000
+
+
 def test_run_trial__refuted_by_another_step__is_not_called_caught() -> None:
     verdict = run_trial(replace(LIES["overfill"], phase=Phase.WITHDRAW))
     assert not verdict.caught

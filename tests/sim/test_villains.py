@@ -1,5 +1,6 @@
 """Villains of the dispute are caught as they must be; and the checks notice whoever lets them get away, or errs against them."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -38,6 +39,16 @@ def test_catalogue__names__are_unique_and_told() -> None:
 
 def test_page__is_what_the_catalogue_says() -> None:
     assert PAGE.read_text() == render(), "run python -m sim.villains.page"
+
+
+@pytest.mark.parametrize("name", ["perfect-player", "last-second-mover", "kingmakers", "mutual-killers", "undead", "second-truth"])
+def test_two_honest_parties__take_turns__and_nothing_is_done_twice_or_in_vain(name: str) -> None:
+    villain = DISPUTE_VILLAINS[name]
+    stage = Stage(World(), partial(Party, takes_turns=True))
+    stage.hire(0xCA401)
+    villain.act(stage)
+    stage.run()
+    assert find_faults(stage, villain.fates) == []
 
 
 class Lazy(Party):

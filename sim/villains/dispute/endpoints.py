@@ -7,7 +7,7 @@ from protocol.codec.frames import Batch, Frame
 from protocol.types import Record
 from sim.villains.checks import Fate
 from sim.villains.dispute.making import villain
-from sim.villains.stage import HONEST, Stage, act_late
+from sim.villains.stage import HONEST, MAX_TURNS, Stage, act_late
 
 DEEP = 6  # blocks of a chain that never was
 
@@ -16,7 +16,10 @@ def _undo_after(stage: Stage, function: str) -> None:
     """The honest party's first transaction of that kind is in a block that does not stay."""
     stage.may_fail = True
     point = stage.court.get_point()
-    while not any(r.sender == HONEST and r.function == function for r in stage.court.receipts):
+    for _ in range(MAX_TURNS):
+        if any(r.sender == HONEST and r.function == function for r in stage.court.receipts):
+            break
+        stage.court.advance(1)
         point = stage.court.get_point()
         for player in stage.players:
             player.catch_up()
@@ -50,7 +53,7 @@ def reorganised_move(stage: Stage) -> None:
 
 
 @villain(
-    "Dave harness restart_after_a_mined_advance_wins_the_dispute",
+    "Dave harness restart_after_a_lost_advance_wins_the_dispute",
     "the board is rebuilt from the blocks that stay: the proof is due again",
     Fate.STEP,
 )
@@ -61,7 +64,7 @@ def reorganised_proof(stage: Stage) -> None:
 
 
 @villain(
-    "OP challenger FAQ (no data, no dispute)",
+    "OP challenger FAQ (a challenger without the data)",
     "unavailable is a verdict on the endpoint: nothing is sent until the data is there",
     Fate.STEP,
 )
@@ -118,7 +121,7 @@ def _is_believed(record: Record, frames: tuple[Frame, ...]) -> bool:
     return True
 
 
-@villain("Dave known gap (provider misbehaviour), ToB-28", "what was sent for a state is not sent again for the same one", Fate.STEP)
+@villain("Dave known gap (provider misbehaviour)", "what was sent for a state is not sent again for the same one", Fate.STEP)
 def phantom_reorganisation(stage: Stage) -> None:
     """An endpoint takes back blocks that stay, again and again, and shows them anew."""
     stage.enter(stage.forge(stage.pick_step()), act_late)

@@ -17,14 +17,14 @@ def silent(stage: Stage) -> None:
     stage.enter(stage.forge(stage.pick_step()), act_never)
 
 
-@villain('Dave harness StopAfter("joinTournament"), TestRestart', "its clock", Fate.CLOCK)
+@villain('Dave harness StopAfter("joinTournament")', "its clock", Fate.CLOCK)
 def deserter(stage: Stage) -> None:
     """Plays half of its duel, and leaves."""
     stage.enter(stage.forge(stage.pick_step()), act_until(stage.params.rounds - 1))
 
 
 @villain(
-    "OP test_resolution_lastSecondDisputes; C4 2024-07 (too short an extension)",
+    "OP test_resolution_lastSecondDisputes; C4 OP M-06 (too short an extension)",
     "what it takes off its clock is gone; the grace is there anew for each move",
     Fate.STEP,
 )
@@ -74,7 +74,7 @@ def sybils_everywhere(stage: Stage) -> None:
         stage.enter(stage.forge(at), act_late, who=VILLAIN + number)
 
 
-@villain("BoLD testRevertDuplicate, Dave testDuplicateJoinTournament", "L1: a claim is there once", Fate.STEP, Fate.L1)
+@villain("C4 BoLD #52 (duplicate ids), Dave testDuplicateJoinTournament", "L1: a claim is there once", Fate.STEP, Fate.L1)
 def double_claimer(stage: Stage) -> None:
     """Enters the same lie twice, and once more with another key."""
     forged = stage.forge(stage.pick_step())

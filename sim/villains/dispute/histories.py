@@ -29,13 +29,13 @@ def last_step(stage: Stage) -> None:
     stage.enter(stage.forge(stage.truth.steps))
 
 
-@villain("BoLD (padding of histories)", "a halted machine steps to itself, which the proof shows", Fate.STEP)
+@villain("BoLD (histories padded by their last leaf)", "a halted machine steps to itself, which the proof shows", Fate.STEP)
 def beyond_the_halt(stage: Stage) -> None:
     """A machine that has halted moves once more, far out in the padding."""
     stage.enter(stage.forge((1 << stage.params.history_height) - 3))
 
 
-@villain("OP (root claim changed, trace right)", "the last leaf too must follow from the one before", Fate.STEP)
+@villain("OP TestTestDisputeOutputRoot_ChangeClaimedOutputRoot", "the last leaf too must follow from the one before", Fate.STEP)
 def changed_end(stage: Stage) -> None:
     """The whole trace is right; only the state in its last leaf is another."""
     stage.enter(stage.forge())
@@ -85,7 +85,7 @@ def garbage_commitment(stage: Stage) -> None:
 
 
 @villain(
-    "BoLD (claims are histories), OP TestOutputAlphabetGame_ValidOutputRoot",
+    "C4 BoLD #23 (two correct chains)",
     "the history is part of the claim: the wrong step is proven",
     Fate.STEP,
 )
@@ -100,7 +100,7 @@ def perfect_player(stage: Stage) -> None:
     stage.enter(stage.forge(stage.pick_step()))
 
 
-@villain("Dave stf_all", "the step that it left out is proven", Fate.STEP)
+@villain("ours, beside Dave stf_all", "the step that it left out is proven", Fate.STEP)
 def skipped_step(stage: Stage) -> None:
     """A step is left out, and all others come one earlier; it ends in the right state."""
     truth = stage.truth
@@ -108,7 +108,7 @@ def skipped_step(stage: Stage) -> None:
     stage.enter(Forgery(truth, truth.post_root, {place: truth.get_leaf(place + 1) for place in range(at, truth.steps)}))
 
 
-@villain("Dave stf_all", "the step that it took twice is proven", Fate.STEP)
+@villain("ours, beside Dave stf_all", "the step that it took twice is proven", Fate.STEP)
 def repeated_step(stage: Stage) -> None:
     """A step is taken twice, and all others come one later."""
     at, truth = stage.pick_step(), stage.truth
@@ -116,7 +116,10 @@ def repeated_step(stage: Stage) -> None:
 
 
 @villain(
-    "BoLD testRevertInvalidEdge, Dave testWrongNode", "L1: a claim's last leaf is the halted header of its state", Fate.L1, claims=True
+    "BoLD testRevertSubChallengeInvalidEndClaimProof, Dave testWrongNode",
+    "L1: a claim's last leaf is the halted header of its state",
+    Fate.L1,
+    claims=True,
 )
 def unfinished_history(stage: Stage) -> None:
     """Claims a state that its own history does not end in, and a history without the nodes that it reveals."""

@@ -63,7 +63,7 @@ def accomplice(stage: Stage) -> None:
 
 
 @villain(
-    "Dave README (griefing of the honest commitment), OP rule: no honest claim is countered",
+    "OP rule (no honest claim is ever countered), attack 2",
     "its child is one more position, decided beside the first",
     Fate.STEP,
     claims=True,
@@ -118,7 +118,7 @@ def looter(stage: Stage) -> None:
 
 
 @villain(
-    "OP docs (a fixed base fee is assumed), Dave #286 (refunds starved)",
+    "OP (bonds assume a fixed base fee), cartesi/dave#286 (refunds starved)",
     "the challenger plays on whatever gas costs; a stake is sized for 50 gwei",
     Fate.STEP,
 )

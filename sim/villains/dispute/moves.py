@@ -93,7 +93,7 @@ def hasty_clock(stage: Stage) -> None:
 
 
 @villain(
-    "OP test_resolve_outOfOrderResolution, BoLD testRevertConfirm",
+    "OP test_resolve_outOfOrderResolution, BoLD testRevertConfirmAnotherRival",
     "L1: alone in its group, in its round, and only then",
     Fate.STEP,
     Fate.L1,

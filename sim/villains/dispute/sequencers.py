@@ -65,7 +65,7 @@ def _hear_nothing(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[
 
 
 @villain(
-    "attack 6, docs/protocol/machine.md (messages)",
+    "attack 6",
     "L1 refuses its batches, anyone posts the queue, and the step of the message is proven",
     Fate.STEP,
     Fate.L1,
@@ -132,7 +132,7 @@ def equivocating_sequencer(stage: Stage) -> None:
 
 
 @villain(
-    "Cartesi (un-disputable machine), attack 7; exchange-attacks 2",
+    "Dave dimensioning.md (a machine that cannot be disputed); attack 2 of the exchange",
     "whatever the bytes are, there is one right next state, and a step that proves it",
     Fate.STEP,
     claims=True,
@@ -177,7 +177,7 @@ def _post_raw(stage: Stage, frames: int, payload: bytes) -> None:
     )
 
 
-@villain("C4 2024-07 OP H-05, attack 4 of the exchange", "L1: a batch's times lie between the last one's and now", Fate.L1, claims=True)
+@villain("C4 OP H-05 (times), header window", "L1: a batch's times lie between the last one's and now", Fate.L1, claims=True)
 def time_traveller(stage: Stage) -> None:
     """Posts batches from the future, from long ago, from before the last one, and with an end before their beginning."""
     now, window = stage.court.now, stage.params.header_window_s
@@ -187,7 +187,7 @@ def time_traveller(stage: Stage) -> None:
 
 
 @villain(
-    "L1 access control; attack 12 of the exchange",
+    "ours, beside attack 12 of the exchange",
     "L1: only the sequencer's own transaction posts frames, and the queue only when it is overdue",
     Fate.L1,
     claims=True,

@@ -1,4 +1,4 @@
-"""Many claims at once: who sits in whose group, who is made to win, who kills whom, and positions that are opened again."""
+"""Many claims at once: who sits in whose group, who is made to win, who kills whom; positions that are opened again. For groups of 4."""
 
 from sim.arena import VILLAIN
 from sim.villains.checks import Fate
@@ -50,7 +50,7 @@ def idle_groups(stage: Stage) -> None:
 
 
 @villain(
-    "Dave docs (a skewed schedule makes many matches), attack 10",
+    "Dave dispute-game.md (a skewed schedule makes many matches), attack 10",
     "a round's duels all run at once: R rounds of a group each, whoever is made to win",
     Fate.STEP,
     Fate.RIVAL,
@@ -92,7 +92,7 @@ def closed_doors(stage: Stage) -> None:
 
 
 @villain(
-    "Dave testPostSealBothClocksRunAndEliminateAfterDoubleTimeout, OP (neither leaf is right)",
+    "attack 7 (neither leaf is right), C4 2024-07 #90",
     "whoever is wrong dies, both if both are; the truth is alone with its pot",
     Fate.RIVAL,
 )
@@ -112,13 +112,16 @@ def mutual_killers(stage: Stage) -> None:
     Fate.STEP,
 )
 def reopeners(stage: Stage) -> None:
-    """Liars kill each other off three times over in the first block, to start the entry window anew; then one lies in earnest."""
-    for _ in range(3):
+    """While nobody honest is awake, liars kill each other off three times, to start the entry window anew; then one lies in earnest."""
+    for generation in (1, 2, 3):
         at = stage.pick_step()
         first, second = (stage.enter(stage.forge(at), who=VILLAIN + number) for number in (0, 1))
         first.proves = True
+        stage.court.set_time(stage.court.get_position(stage.court.genesis).close)
         for _ in range(2 * stage.params.rounds):
             _play_each_other(stage, first, second)
+        if stage.court.get_position(stage.court.genesis).generation != generation:
+            stage.broken.append("a position that nobody can win was not reopened")
     stage.enter(stage.forge(stage.pick_step()), act_late)
 
 
@@ -130,7 +133,7 @@ def _play_each_other(stage: Stage, first: Liar, second: Liar) -> None:
 
 
 @villain(
-    "attack 12 (no winner), cartesi/dave#275 (a freeze for ever)",
+    "cartesi/dave#275 (a freeze for ever), Dave testPostSealBothClocksRunAndEliminateAfterDoubleTimeout",
     "whoever is out dies, both if both are: nothing has to be computed from what is left",
     Fate.RIVAL,
 )
