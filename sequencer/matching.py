@@ -51,6 +51,7 @@ from sequencer.sheets import check_form as check_sheet_form
 MARGIN_CODES = frozenset({Code.STRIKE, Code.POSITIONS, Code.REDUCE_ONLY, Code.CASH, Code.FLAGGED, Code.MARGIN})
 MAKER_CODES = frozenset({Code.BAND, Code.OVERFILL, Code.SELF_TRADE, Code.SHEET, Code.ORDER})  # at the maker's price, of the maker's order
 LOOK = 256  # resting orders that a fill-or-kill is held against
+MAX_CROSSINGS = 256  # of one order with others, fills or not: who rests orders without margin pays nothing for the time that they take
 
 
 class Match(NamedTuple):
@@ -211,7 +212,7 @@ class Matcher:
         taker = build_resting(event, account.owner, valid_until if rfq is None else min(valid_until, rfq.valid_until))
         pair = self._digests[taker.key] = digest_order(self.rules.domain, event), event.signature
         self._signers[pair] = event.signer  # so that the rules need not recover it again
-        code = self._check_terms(event, taker)
+        code: int = self._check_terms(event, taker)
         if code != Code.OK:
             self._forget(taker.key)
             return [Reply(event.request, refuse(code))]
@@ -366,10 +367,12 @@ class Matcher:
 
     # -- matching
 
-    def _match(self, now: int, taker: Resting, effects: list[Effect]) -> tuple[list[Fill], Code]:
+    def _match(self, now: int, taker: Resting, effects: list[Effect]) -> tuple[list[Fill], Code | Refusal]:
         """Fills, and the code for which the rest of the taker's order is refused."""
         fills: list[Fill] = []
         while taker.left:
+            if len(fills) + len(effects) >= MAX_CROSSINGS:
+                return fills, Refusal.TOO_MANY
             maker = self._find_maker(taker)
             if maker is None:
                 return fills, Code.OK
@@ -479,7 +482,7 @@ def count_reducible(account: Account, order: Resting) -> int:
     return units
 
 
-def _build_reply(event: OrderReceived, order: Resting, fills: list[Fill], code: Code, is_resting: bool) -> Reply:
+def _build_reply(event: OrderReceived, order: Resting, fills: list[Fill], code: int, is_resting: bool) -> Reply:
     reason = REASONS[code] if code else "" if is_resting or not order.left else "immediate or cancel"
     left = order.left if is_resting else 0
     key = (event.account, event.nonce, event.legs, event.is_buy, event.price, event.lots)

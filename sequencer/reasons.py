@@ -1,7 +1,7 @@
 """What each code means, for people."""
 
 from protocol.codes import Code
-from sequencer.events import Refused
+from sequencer.events import Refusal, Refused
 
 REASONS: dict[int, str] = {
     Code.OK: "applied",
@@ -47,9 +47,10 @@ REASONS: dict[int, str] = {
     Code.POOL: "a request is pending, or too little or too much is asked for",
     Code.FROZEN: "the exchange is shut down",
     Code.SHUTDOWN_TIME: "too early, or over",
+    Refusal.TOO_MANY: "it has met as many orders as one may: send the rest again",
 }
 
 
-def refuse(code: Code) -> Refused:
+def refuse(code: int) -> Refused:
     """With its reason."""
     return Refused(code, REASONS[code])

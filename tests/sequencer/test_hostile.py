@@ -23,6 +23,7 @@ from sequencer.api import FULL_BYTES, MAX_ANSWER_BYTES, ApiLimits
 from sequencer.desk import MAX_PENDING, MAX_WAITING
 from sequencer.events import CancelReceived, ClockElapsed, L1Undone, MessagesQueued, OrderPlaced, Refusal, Refused, RowApplied
 from sequencer.machine import MAX_FREE
+from sequencer.matching import MAX_CROSSINGS
 from sequencer.rpc import MAX_BATCH
 from tests.sequencer.test_api import Venue, ask, encode_order, login, open_venue, order, request
 from tests.sequencer.test_api_operations import encode_sheet
@@ -309,3 +310,22 @@ async def test_while_l1_takes_nothing__risk_may_be_taken_away_and_no_more_is_pro
         assert replies[0]["error"]["code"] == Refusal.UNAVAILABLE
         assert replies[1]["result"] == {"cancelled": 1}
         assert replies[2]["result"]["name"] == "OK"
+
+
+def test_an_order_that_meets_a_thousand_without_margin_does_not_take_all_the_time() -> None:
+    """They cost nothing to rest; each that is met is gone."""
+    world = World()
+    deposits = [encode_row(build_deposit(index, ADDRESSES[index], 20 * USD if index else 10**12)) for index in range(5)]
+    world.queue(START, tuple(Message(START, VAULT_AUTHORITY, row, b"") for row in deposits))
+    world.apply(build_mark_event(START, START, 0))
+    for account in range(1, 5):
+        for nonce in range(1, 257):
+            assert isinstance(world.ask(build_order_event(START, account, 0, MARK, 1_000, nonce)), OrderPlaced)
+    for taken in range(1, 5):
+        placed = world.ask(build_order_event(START, 0, 1, MARK, 10, taken))
+        assert isinstance(placed, OrderPlaced)
+        assert (placed.code, placed.left, placed.fills) == (Refusal.TOO_MANY, 0, ())
+        assert len(world.machine.book.orders) == 1_024 - taken * MAX_CROSSINGS
+    placed = world.ask(build_order_event(START, 0, 1, MARK, 10, 5))
+    assert isinstance(placed, OrderPlaced)
+    assert placed.left == 10
