@@ -13,7 +13,7 @@ from protocol.margin import compute_mark
 from protocol.operations import build_trade
 from protocol.types import Market, Phase, encode_header
 from protocol.witness import get_argument_types
-from sim.twins.__main__ import KINDS
+from sim.twins.__main__ import KINDS, REACHABLE
 from sim.twins.dice import ALL_RULES, Dice
 from sim.twins.runner import Outcome, get_step_name, get_twins
 from tests.steps_b.exchange import CALL, MAKER, RULES, TAKER, Exchange, get_mark
@@ -22,6 +22,9 @@ from tests.steps_b.worlds import World
 STARTS = 2  # of each kind
 MOST_BYTES = 20_000  # of a start's arguments: 128 positions say no more than thirty
 ATTEMPTS = 300
+REFUSED_ATTEMPTS = 16
+REFUSED_WORDS = 30
+REFUSING = [name for name in KINDS if set(REACHABLE[name]) > {Code.OK}]
 # What a step need not look at, in some case, so that anything may stand there: it leads to the same.
 UNREAD = {
     "deposit": {"account"},  # the empty order slots of an account that was not open
@@ -45,7 +48,7 @@ Place = tuple[int, ...]
 
 
 class Case(NamedTuple):
-    """A step that applied, its arguments taken apart."""
+    """A step, its arguments taken apart."""
 
     phase: Phase
     number: int  # of the rules
@@ -87,17 +90,23 @@ def change(value: object) -> object:
     return value[:-1] + bytes((value[-1] ^ 1,)) if value else b"\1"
 
 
+def draw_case(name: str, seed: int, at: int) -> Case:
+    """Number `at` of the kind, in both rule sets by turns."""
+    start = KINDS[name](Dice(f"{seed} {name} {at}"), ALL_RULES[at & 1])
+    phase = Phase(start.header.phase)
+    outcome = get_twins().assert_twins(*start)
+    types = get_argument_types(phase)
+    return Case(phase, at & 1, types, decode(types, outcome.arguments), outcome)
+
+
 def draw_cases(name: str, seed: int) -> Iterator[Case]:
-    """Of the kind, in both rule sets."""
+    """Of the kind."""
     found = 0
     for at in range(ATTEMPTS):
-        start = KINDS[name](Dice(f"{seed} {name} {at}"), ALL_RULES[at & 1])
-        phase = Phase(start.header.phase)
-        outcome = get_twins().assert_twins(*start)
-        if outcome.code != Code.OK or len(outcome.arguments) > MOST_BYTES:
+        case = draw_case(name, seed, at)
+        if case.outcome.code != Code.OK or len(case.outcome.arguments) > MOST_BYTES:
             continue
-        types = get_argument_types(phase)
-        yield Case(phase, at & 1, types, decode(types, outcome.arguments), outcome)
+        yield case
         found += 1
         if found == STARTS:
             return
@@ -120,6 +129,23 @@ def test_every_value_of_a_witness_is_proven(seed: int, name: str) -> None:
             if place[0] > 0 and not case.forge(place, change(value)):
                 unread.add(names[place[0]])
     assert unread <= UNREAD.get(name, set())
+
+
+@pytest.mark.parametrize("name", REFUSING)
+def test_what_is_refused_stays_refused(seed: int, name: str) -> None:
+    """No word of a witness turns a refusal into a step that applies, or into another one: of some codes, some of the words."""
+    rng, seen = Dice(seed), {Code.OK}
+    for at in range(REFUSED_ATTEMPTS):
+        case = draw_case(name, seed, at)
+        if case.outcome.code in seen or len(case.outcome.arguments) > MOST_BYTES:
+            continue
+        seen.add(case.outcome.code)
+        places = [(place, value) for place, value in find_places(case.values) if place[0] > 0]
+        for place, value in rng.sample(places, min(len(places), REFUSED_WORDS)):
+            case.forge(place, change(value))
+            if isinstance(value, int):
+                case.forge(place, rng.choice((0, 1, value + 61, 2**63)))
+    assert len(seen) > 1
 
 
 @pytest.mark.parametrize("name", KINDS)
