@@ -236,6 +236,19 @@ class TestFlag:
         scan = visit(make_state({20: a}, markets), Sweep())
         assert (scan.header.phase == Phase.TAKEOVER) == is_ripe
 
+    @pytest.mark.parametrize(
+        ("stale", "equity", "late", "is_ripe"), [(0, 0, 1, False), (0, 0, 0, True), (1, 0, 9_999, True), (0, -1, 9_999, True)]
+    )
+    def test_nobody_with_equity_is_taken_over_at_old_marks(self, seed: int, stale: int, equity: int, late: int, is_ripe: bool) -> None:
+        """Whoever keeps the marks of what it holds back, while others count, does not choose the price."""
+        markets = list(make_markets(seed))
+        markets[stale] = markets[stale]._replace(mark_time=NOW - RULES.params.mark_max_age_s - late)
+        first, second = markets
+        a = make_user(((encode_series(0, first.slices[-1].expiry, 100 * USD, 1), -5),), flag=MARKS - 20)
+        a = a._replace(cash=equity - compute_margin(0, a.positions, (first, second)).equity)
+        scan = visit(make_state({20: a}, (first, second)), Sweep())
+        assert (scan.header.phase == Phase.TAKEOVER) == is_ripe
+
 
 class TestSlots:
     @pytest.mark.parametrize(
