@@ -11,8 +11,8 @@ from protocol.codes import Code
 from protocol.keccak import encode_word
 from protocol.margin import compute_mark
 from protocol.operations import build_trade
-from protocol.types import Market, Phase, encode_header
-from protocol.witness import get_argument_types
+from protocol.types import Market, Page, Phase, TwoWay, encode_header, encode_legs
+from protocol.witness import ORDER_TYPE, get_argument_types
 from sim.twins.__main__ import KINDS, REACHABLE
 from sim.twins.dice import ALL_RULES, Dice
 from sim.twins.runner import Outcome, get_step_name, get_twins
@@ -184,3 +184,24 @@ def test_a_market_without_a_mark_cannot_be_invented() -> None:
     assert answer is None
     assert index_price == 0
     assert compute_mark(CALL, full[0])
+
+
+@pytest.mark.parametrize("is_maker", [True, False])
+def test_an_order_cannot_be_invented_beside_a_page(is_maker: bool) -> None:
+    """A slot holds one of the two: with the page that stands there, nobody may show an order that does not."""
+    x = Exchange()
+    price = get_mark(CALL, x.state.markets)
+    assert x.place(MAKER, 0, price, 5, 1) == x.place(TAKER, 1, price, 5, 2) == Code.OK
+    index, slot = (MAKER, 1) if is_maker else (TAKER, 2)
+    order = x.state.get_order(index, slot)
+    x.state.put_page(index, slot, Page(nonce=1, sheet=1, quotes=(TwoWay(10**10, 1, price, 5, price, 5),)))
+    world = World(RULES, x.state)
+    world.pre.items = build_trade(MAKER, 1, TAKER, 2, 5)
+    outcome, _ = world.run(Phase.TERMS)
+    assert outcome.code == Code.ORDER
+    types = get_argument_types(Phase.TERMS)
+    values = list(decode(types, outcome.arguments))
+    places = [at for at, kind in enumerate(types) if kind == ORDER_TYPE]
+    values[places[0 if is_maker else 1]] = (*order[:2], encode_legs(order.legs), *order[3:])
+    answer, _, _ = get_twins().call(Phase.TERMS, encode(types, values), RULES)
+    assert answer is None
