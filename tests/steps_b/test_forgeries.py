@@ -8,7 +8,7 @@ from eth_abi.abi import decode, encode
 
 from contracts import load_artifact
 from protocol.codes import Code
-from protocol.keccak import encode_word
+from protocol.keccak import encode_word, keccak
 from protocol.margin import compute_mark
 from protocol.operations import build_trade
 from protocol.types import Market, Page, Phase, TwoWay, encode_header, encode_legs
@@ -161,6 +161,25 @@ def test_paths_have_one_length(seed: int, name: str) -> None:
                     case.forge((at,), forged)
                     tried += 1
     assert tried or name in ("message", "inflate", "fetch", "shutdown")
+
+
+def test_a_node_of_the_slots_is_no_slot(seed: int) -> None:
+    """A node has two hashes below it as a slot's leaf has its nonce and the hash of the rest: shown for one, it would refuse any order."""
+    for at in range(ATTEMPTS):
+        start = KINDS["order"](Dice(f"{seed} {at}"), ALL_RULES[0])
+        index, slot = start.pre.items[1], start.rules.params.get_slot(start.pre.items[7])
+        if slot != 0 or start.state.get_slot_nonce(index, slot) == 0:
+            continue
+        outcome = get_twins().assert_twins(*start)
+        if outcome.code != Code.OK:
+            continue
+        types = get_argument_types(Phase.ORDER)
+        *values, last, body, (sibling, *path) = decode(types, outcome.arguments)
+        node = (int.from_bytes(keccak(encode_word(last) + body), "big"), sibling, path)
+        answer, _, _ = get_twins().call(Phase.ORDER, encode(types, [*values, *node]), ALL_RULES[0])
+        assert answer is None
+        return
+    raise AssertionError("no order comes into the first slot")
 
 
 def test_a_market_without_a_mark_cannot_be_invented() -> None:
