@@ -441,6 +441,24 @@ class TestSettle:
         assert a.cash == -worth, "so far it owes on credit of its other position, and no further"
         assert has_bit(state, Bitmap.RISKY, 0)
 
+    def test_an_account_that_is_bankrupt_elsewhere_pays_what_it_has(self, seed: int) -> None:
+        """It owes 100 USD and has them; that its other short is under water for the moment is nobody else's loss yet."""
+        markets = make_settled_markets(seed)
+        series, lots = make_long(markets)
+        call, cash = make_expired(100), 100 * USD
+        worth = compute_values(((series, lots),), markets).longs
+        short = (series, -lots * (2 * cash // worth + 2))
+        accounts = {
+            0: make_user(tuple(sorted([(call, -100), short])), cash),
+            1: make_user(tuple(sorted([(call, 100), (series, -short[1])])), 10**12),
+        }
+        state = make_state(accounts, markets, fund=10**12, pool=10**12)
+        open_state(state, Sweep(mode=Mode.SETTLE_TALLY, listing=LISTING, price=200 * USD)).run()
+        a = state.get_account(0)
+        assert (a.cash, a.positions) == (0, (short,))
+        assert compute_margin(a.cash, a.positions, state.markets).equity < 0
+        assert (state.globals.fund, state.globals.pool) == (10**12, 10**12)
+
     def test_slots_share_no_loss(self, seed: int) -> None:
         call = make_expired(100)
         accounts = {0: make_user(((call, -3),)), 1: make_user(((call, 1),)), FIRST_SLOT: make_slot(((call, 2),))}
