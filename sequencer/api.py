@@ -50,6 +50,7 @@ MAX_ANSWER_BYTES = 4 << 20  # what is read in one message; more is refused
 MAX_UNSENT_BYTES = 8 << 20  # of one connection; more drops it
 FULL_BYTES = 1 << 20  # while so much of a connection is unsent, none of its messages is answered
 MAX_WORKING_BYTES = 32 << 20  # of all messages that are being worked on; others wait
+SILENT_S = 10.0  # who has said nothing for so long, and is not logged in, makes room when all places are taken
 TURN_S = 0.002  # of reads or tickers at a time
 Log = Callable[[str, dict[str, Any]], None]
 
@@ -72,6 +73,7 @@ class Session:
         self.identity = Identity(secrets.token_hex(16))
         self.slots = trio.Semaphore(limits.outstanding)
         self.reading = trio.Lock()  # one message at a time is read for
+        self.heard = trio.current_time()
         self.reason = ""
         self.scope = trio.CancelScope()
         self.unsent = 0  # bytes
@@ -180,7 +182,7 @@ class Api:
     async def _handle(self, request: WebSocketRequest) -> None:
         """A peer may be gone at any time, also in the middle of its handshake: that concerns nobody else."""
         try:
-            if len(self._sessions) >= self._limits.connections:
+            if not self._find_place():
                 await request.reject(503, body=b"too many connections")
                 return
             socket = await request.accept()
@@ -201,6 +203,17 @@ class Api:
         with trio.move_on_after(1):
             await socket.aclose(CLOSE_POLICY, session.reason)
 
+    def _find_place(self) -> bool:
+        """Whether one more may come. Sockets that only stand there keep nobody out."""
+        staying = [session for session in self._sessions if not session.reason]
+        if len(staying) < self._limits.connections:
+            return True
+        silent = min((session for session in staying if not session.identity.accounts), key=lambda session: session.heard, default=None)
+        if silent is None or trio.current_time() - silent.heard < SILENT_S:
+            return False
+        silent.drop("silent while others waited for a place")
+        return True
+
     @staticmethod
     async def _write(session: Session) -> None:
         try:
@@ -214,6 +227,7 @@ class Api:
                 message = await session.socket.get_message()
             except ConnectionClosed:
                 return
+            session.heard = trio.current_time()
             await session.slots.acquire()
             while self._working > MAX_WORKING_BYTES:
                 await self._waiting.park()

@@ -47,6 +47,7 @@ POST_BYTE_GAS = 42  # EIP-7623's floor is 40 a byte that is not zero
 MESSAGE_GAS = 25_000  # storage of one message's consumption, with room
 DRIFT_S = 30  # a chain may be so far ahead of the wall and still be on it
 STARTING_S = 1.0
+FOLLOWING_S = 0.1
 
 
 def load_files(config: SequencerConfig) -> tuple[Deployment, Key]:
@@ -143,8 +144,17 @@ class Poster:
             await self._desk.submit([BatchLost(self._desk.clock.now(), effect.entry, False)])
             return
         if not receipt.ok:
+            await self._follow(receipt.block_number)
             self._log("batch.lost", {"entry": effect.entry, "block": receipt.block_number, "reason": receipt.reason})
             await self._desk.submit([BatchLost(self._desk.clock.now(), effect.entry, True)])
+
+    async def _follow(self, number: int) -> None:
+        """Until the machine knows of the block: a reorganisation may have put the same batch, sent before, into it, and what landed is told
+        first."""
+        while True:
+            if self._desk.machine.head_number >= number:
+                return
+            await trio.sleep(FOLLOWING_S)
 
 
 async def _tick(desk: Desk, tick_s: float) -> None:

@@ -31,25 +31,29 @@ def _compute_flag(account: types.Account, margin: risk.Margin, mark: uint256) ->
 
 @internal
 @pure
-def _is_ripe(a: types.Account, positions: DynArray[uint256, 128], equity: int256, marks: uint256, clock: uint256) -> bool:
+def _is_ripe(flag: uint256, positions: DynArray[uint256, 128], equity: int256, marks: uint256, clock: uint256, is_stale: bool) -> bool:
     """
     @notice Whether the pool takes a flagged account over.
-    @dev Not for cash while some of it has expired: what that is worth is known to everyone, and to the marks only once it is settled.
+    @dev Not for cash while the marks are behind what everyone knows: where a position has expired and is not settled, or an underlying's
+         mark is stale. Whoever keeps marks back does not choose the price.
     """
-    age: uint256 = marks - a.flag
+    age: uint256 = marks - flag
     if equity < 0:
         return age >= BANKRUPT_MARKS
-    return age >= RIPE_MARKS and not holdings._has_expired(positions, clock)
+    return age >= RIPE_MARKS and not is_stale and not holdings._has_expired(positions, clock)
 
 @internal
 @pure
-def _visit_user(visit: tour.Visit, index: uint256, positions: DynArray[uint256, 128], margin: risk.Margin) -> tour.Visit:
+def _visit_user(
+    visit: tour.Visit, index: uint256, positions: DynArray[uint256, 128], margin: risk.Margin, is_stale: bool
+) -> tour.Visit:
     """
     @notice The bit goes with the last short position and negative cash: the flag has gone by then.
     """
     v: tour.Visit = visit
-    v.account = self._compute_flag(v.account, margin, v.globals.marks)
-    if v.account.flag != 0 and self._is_ripe(v.account, positions, margin.equity, v.globals.marks, v.globals.clock):
+    g: types.Globals = v.globals
+    v.account = self._compute_flag(v.account, margin, g.marks)
+    if v.account.flag != 0 and self._is_ripe(v.account.flag, positions, margin.equity, g.marks, g.clock, is_stale):
         v.sweep.account = index
         v.sweep.equity = margin.equity
         v.sweep.maintenance = margin.maintenance
@@ -88,7 +92,7 @@ def _visit_slot(visit: tour.Visit, index: uint256, is_empty: bool, margin: risk.
 @internal
 @pure
 def _visit(
-    v: tour.Visit, index: uint256, is_slot: bool, positions: DynArray[uint256, 128], markets: types.Market[2]
+    v: tour.Visit, index: uint256, is_slot: bool, positions: DynArray[uint256, 128], markets: types.Market[2], max_age: uint256
 ) -> tour.Visit:
     """
     @notice Of a user or a slot of the pool.
@@ -98,4 +102,4 @@ def _visit(
     margin, oldest = risk._compute_margin(v.account.cash, positions, markets)
     if is_slot:
         return self._visit_slot(v, index, len(positions) == 0, margin)
-    return self._visit_user(v, index, positions, margin)
+    return self._visit_user(v, index, positions, margin, risk._is_stale(oldest, v.globals.clock, max_age))

@@ -51,7 +51,8 @@ def _settle(positions: DynArray[uint256, 128], sweep: types.Sweep) -> (int256, D
 @pure
 def _compute_deficit(cash: int256, gain: int256, kept: DynArray[uint256, 128], markets: types.Market[2]) -> int256:
     """
-    @notice What the account cannot pay of what it owes here: at most that, and at most what its equity is below zero then.
+    @notice What the account cannot pay of what it owes here, out of its cash and of what its other positions are worth.
+    @dev Where these are worth less than nothing, that is no settlement's loss: its cash is not kept for it.
     """
     if gain >= 0:
         return 0
@@ -59,7 +60,7 @@ def _compute_deficit(cash: int256, gain: int256, kept: DynArray[uint256, 128], m
     shorts: int256 = 0
     total: int256 = 0
     longs, shorts, total = marks._compute_values(kept, markets)
-    return max(0, min(-(cash + gain + longs - shorts), -gain))
+    return max(0, min(-(cash + gain + max(0, longs - shorts)), -gain))
 
 @internal
 @pure

@@ -24,12 +24,14 @@ MAX_LINES: constant(uint256) = 256
 ACCOUNT_DEPTH: immutable(uint256)
 MAX_ACCOUNTS: immutable(uint256)
 POOL_DELAY: immutable(uint256)
+MARK_MAX_AGE: immutable(uint256)
 
 @deploy
 def __init__(rules: types.Rules):
     ACCOUNT_DEPTH = rules.account_depth
     MAX_ACCOUNTS = (ONE << rules.account_depth) - rules.pool_slots
     POOL_DELAY = rules.pool_delay
+    MARK_MAX_AGE = rules.mark_max_age
 
 @internal
 @view
@@ -46,7 +48,7 @@ def _visit(
     is_slot: bool = index >= MAX_ACCOUNTS
     mode: uint256 = v.sweep.mode
     if mode == machine.MODE_FLAG:
-        return sweep_flag._visit(v, index, is_slot, positions, markets), lines
+        return sweep_flag._visit(v, index, is_slot, positions, markets, MARK_MAX_AGE), lines
     if mode == machine.MODE_REQUEST:
         return sweep_request._visit(v, POOL_DELAY), lines
     if mode <= machine.MODE_SETTLE_PAY:

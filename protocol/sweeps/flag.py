@@ -1,6 +1,6 @@
 """FLAG, after a MARK: who is below maintenance, who is taken over, what the pool's slots need. Twin: contracts/lib/sweep_flag.vy."""
 
-from protocol.margin import Margin
+from protocol.margin import Margin, is_stale
 from protocol.positions import has_expired
 from protocol.rules import Rules
 from protocol.sweeps.tour import End, Tour, Visit, end_mark
@@ -21,27 +21,31 @@ def compute_flag(a: Account, margin: Margin, mark: int) -> Account:
     return a
 
 
-def is_ripe(a: Account, equity: int, marks: int, clock: int) -> bool:
+def is_ripe(a: Account, equity: int, tour: Tour, max_age: int) -> bool:
     """Whether the pool takes a flagged account over.
 
-    Not for cash while some of it has expired: what that is worth is known to everyone, and to the marks only once it is settled.
+    Not for cash while the marks are behind what everyone knows: where a position has expired and is not settled, or an underlying's mark
+    is older than `max_age` seconds. Whoever keeps marks back does not choose the price.
     """
-    age = marks - a.flag
+    g = tour.globals
+    age = g.marks - a.flag
     if equity < 0:
         return age >= BANKRUPT_MARKS
-    return age >= RIPE_MARKS and not has_expired(a.positions, clock)
+    return age >= RIPE_MARKS and not has_expired(a.positions, g.clock) and not is_stale(a.positions, tour.markets, g.clock, max_age)
 
 
 def visit(index: int, a: Account, tour: Tour, rules: Rules) -> Visit:
     """Of a user or a slot of the pool."""
     margin = rules.kernel.compute_margin(a.cash, a.positions, tour.markets)
-    return visit_user(index, a, margin, tour) if index < rules.params.max_accounts else visit_slot(index, a, margin, tour)
+    if index < rules.params.max_accounts:
+        return visit_user(index, a, margin, tour, rules.params.mark_max_age_s)
+    return visit_slot(index, a, margin, tour)
 
 
-def visit_user(index: int, a: Account, margin: Margin, tour: Tour) -> Visit:
+def visit_user(index: int, a: Account, margin: Margin, tour: Tour, max_age: int) -> Visit:
     """The bit goes with the last short position and negative cash: the flag has gone by then."""
     after = compute_flag(a, margin, tour.globals.marks)
-    if after.flag and is_ripe(after, margin.equity, tour.globals.marks, tour.globals.clock):
+    if after.flag and is_ripe(after, margin.equity, tour, max_age):
         return Visit(tour.put_sweep(account=index, equity=margin.equity, maintenance=margin.maintenance), after, is_ripe=True)
     return Visit(tour, after, is_risky(a.cash, a.positions))
 

@@ -28,11 +28,14 @@ def drop_listing(positions: tuple[Position, ...], listing: int) -> tuple[Positio
 
 
 def compute_deficit(a: Account, gain: int, tour: Tour) -> int:
-    """What the account cannot pay of what it owes here: at most that, and at most what its equity is below zero then."""
+    """What the account cannot pay of what it owes here, out of its cash and of what its other positions are worth.
+
+    Where these are worth less than nothing, that is no settlement's loss: its cash is not kept for it.
+    """
     if gain >= 0:
         return 0
     longs, shorts = compute_values(drop_listing(a.positions, tour.sweep.listing), tour.markets)
-    return max(0, min(-(a.cash + gain + longs - shorts), -gain))
+    return max(0, min(-(a.cash + gain + max(0, longs - shorts)), -gain))
 
 
 def tally(index: int, a: Account, tour: Tour, rules: Rules) -> Visit:

@@ -162,8 +162,12 @@ def lie_in_place(state: State, touches: Touches, rng: random.Random) -> None:
             index = _choose_word(state, touches, rng)
             state.words[index] = rng.choice((0, state.words[index] ^ 1 << rng.randrange(256)))
         case 3:
+            # nor behind a market without a mark
             first, second = state.markets
-            state.markets = _falsify_market(first, rng), _falsify_market(second, rng)
+            state.markets = (
+                _falsify_market(first, rng) if first.mark_time else second._replace(mark_time=0),
+                _falsify_market(second, rng) if second.mark_time else first._replace(mark_time=0),
+            )
         case _ if state.accounts:
             other = state.copy()
             _falsify_account(other, touches, rng)

@@ -329,3 +329,19 @@ def test_an_order_that_meets_a_thousand_without_margin_does_not_take_all_the_tim
     placed = world.ask(build_order_event(START, 0, 1, MARK, 10, 5))
     assert isinstance(placed, OrderPlaced)
     assert placed.left == 10
+
+
+async def test_sockets_that_only_stand_there_keep_nobody_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_venue(tmp_path, ApiLimits(connections=2)) as venue, open_websocket_url(venue.url) as trader:
+        await login(trader, 0)
+        port = int(venue.url.rpartition(":")[2])
+        async with await trio.open_tcp_stream("127.0.0.1", port) as idle, await trio.open_tcp_stream("127.0.0.1", port) as late:
+            await idle.send_all(HANDSHAKE)
+            assert b" 101 " in await idle.receive_some()
+            await late.send_all(HANDSHAKE)
+            assert b" 503 " in await late.receive_some()
+            monkeypatch.setattr("sequencer.api.SILENT_S", 0.0)
+            async with open_websocket_url(venue.url) as other:
+                assert "result" in await ask(other, request("public/status"))
+                assert b"silent while others waited for a place" in await idle.receive_some()
+                assert "result" in await ask(trader, request("private/get_positions", {"account": 0})), "who is logged in stays"

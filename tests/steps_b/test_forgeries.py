@@ -8,12 +8,12 @@ from eth_abi.abi import decode, encode
 
 from contracts import load_artifact
 from protocol.codes import Code
-from protocol.keccak import encode_word
+from protocol.keccak import encode_word, keccak
 from protocol.margin import compute_mark
 from protocol.operations import build_trade
-from protocol.types import Market, Phase, encode_header
-from protocol.witness import get_argument_types
-from sim.twins.__main__ import KINDS
+from protocol.types import Market, Page, Phase, TwoWay, encode_header, encode_legs
+from protocol.witness import ORDER_TYPE, get_argument_types
+from sim.twins.__main__ import KINDS, REACHABLE
 from sim.twins.dice import ALL_RULES, Dice
 from sim.twins.runner import Outcome, get_step_name, get_twins
 from tests.steps_b.exchange import CALL, MAKER, RULES, TAKER, Exchange, get_mark
@@ -22,6 +22,9 @@ from tests.steps_b.worlds import World
 STARTS = 2  # of each kind
 MOST_BYTES = 20_000  # of a start's arguments: 128 positions say no more than thirty
 ATTEMPTS = 300
+REFUSED_ATTEMPTS = 16
+REFUSED_WORDS = 30
+REFUSING = [name for name in KINDS if set(REACHABLE[name]) > {Code.OK}]
 # What a step need not look at, in some case, so that anything may stand there: it leads to the same.
 UNREAD = {
     "deposit": {"account"},  # the empty order slots of an account that was not open
@@ -45,7 +48,7 @@ Place = tuple[int, ...]
 
 
 class Case(NamedTuple):
-    """A step that applied, its arguments taken apart."""
+    """A step, its arguments taken apart."""
 
     phase: Phase
     number: int  # of the rules
@@ -87,17 +90,23 @@ def change(value: object) -> object:
     return value[:-1] + bytes((value[-1] ^ 1,)) if value else b"\1"
 
 
+def draw_case(name: str, seed: int, at: int) -> Case:
+    """Number `at` of the kind, in both rule sets by turns."""
+    start = KINDS[name](Dice(f"{seed} {name} {at}"), ALL_RULES[at & 1])
+    phase = Phase(start.header.phase)
+    outcome = get_twins().assert_twins(*start)
+    types = get_argument_types(phase)
+    return Case(phase, at & 1, types, decode(types, outcome.arguments), outcome)
+
+
 def draw_cases(name: str, seed: int) -> Iterator[Case]:
-    """Of the kind, in both rule sets."""
+    """Of the kind."""
     found = 0
     for at in range(ATTEMPTS):
-        start = KINDS[name](Dice(f"{seed} {name} {at}"), ALL_RULES[at & 1])
-        phase = Phase(start.header.phase)
-        outcome = get_twins().assert_twins(*start)
-        if outcome.code != Code.OK or len(outcome.arguments) > MOST_BYTES:
+        case = draw_case(name, seed, at)
+        if case.outcome.code != Code.OK or len(case.outcome.arguments) > MOST_BYTES:
             continue
-        types = get_argument_types(phase)
-        yield Case(phase, at & 1, types, decode(types, outcome.arguments), outcome)
+        yield case
         found += 1
         if found == STARTS:
             return
@@ -122,6 +131,23 @@ def test_every_value_of_a_witness_is_proven(seed: int, name: str) -> None:
     assert unread <= UNREAD.get(name, set())
 
 
+@pytest.mark.parametrize("name", REFUSING)
+def test_what_is_refused_stays_refused(seed: int, name: str) -> None:
+    """No word of a witness turns a refusal into a step that applies, or into another one: of some codes, some of the words."""
+    rng, seen = Dice(seed), {Code.OK}
+    for at in range(REFUSED_ATTEMPTS):
+        case = draw_case(name, seed, at)
+        if case.outcome.code in seen or len(case.outcome.arguments) > MOST_BYTES:
+            continue
+        seen.add(case.outcome.code)
+        places = [(place, value) for place, value in find_places(case.values) if place[0] > 0]
+        for place, value in rng.sample(places, min(len(places), REFUSED_WORDS)):
+            case.forge(place, change(value))
+            if isinstance(value, int):
+                case.forge(place, rng.choice((0, 1, value + 61, 2**63)))
+    assert len(seen) > 1
+
+
 @pytest.mark.parametrize("name", KINDS)
 def test_paths_have_one_length(seed: int, name: str) -> None:
     """Neither a node above a leaf nor one below it can be shown for it."""
@@ -135,6 +161,25 @@ def test_paths_have_one_length(seed: int, name: str) -> None:
                     case.forge((at,), forged)
                     tried += 1
     assert tried or name in ("message", "inflate", "fetch", "shutdown")
+
+
+def test_a_node_of_the_slots_is_no_slot(seed: int) -> None:
+    """A node has two hashes below it as a slot's leaf has its nonce and the hash of the rest: shown for one, it would refuse any order."""
+    for at in range(ATTEMPTS):
+        start = KINDS["order"](Dice(f"{seed} {at}"), ALL_RULES[0])
+        index, slot = start.pre.items[1], start.rules.params.get_slot(start.pre.items[7])
+        if slot != 0 or start.state.get_slot_nonce(index, slot) == 0:
+            continue
+        outcome = get_twins().assert_twins(*start)
+        if outcome.code != Code.OK:
+            continue
+        types = get_argument_types(Phase.ORDER)
+        *values, last, body, (sibling, *path) = decode(types, outcome.arguments)
+        node = (int.from_bytes(keccak(encode_word(last) + body), "big"), sibling, path)
+        answer, _, _ = get_twins().call(Phase.ORDER, encode(types, [*values, *node]), ALL_RULES[0])
+        assert answer is None
+        return
+    raise AssertionError("no order comes into the first slot")
 
 
 def test_a_market_without_a_mark_cannot_be_invented() -> None:
@@ -158,3 +203,24 @@ def test_a_market_without_a_mark_cannot_be_invented() -> None:
     assert answer is None
     assert index_price == 0
     assert compute_mark(CALL, full[0])
+
+
+@pytest.mark.parametrize("is_maker", [True, False])
+def test_an_order_cannot_be_invented_beside_a_page(is_maker: bool) -> None:
+    """A slot holds one of the two: with the page that stands there, nobody may show an order that does not."""
+    x = Exchange()
+    price = get_mark(CALL, x.state.markets)
+    assert x.place(MAKER, 0, price, 5, 1) == x.place(TAKER, 1, price, 5, 2) == Code.OK
+    index, slot = (MAKER, 1) if is_maker else (TAKER, 2)
+    order = x.state.get_order(index, slot)
+    x.state.put_page(index, slot, Page(nonce=1, sheet=1, quotes=(TwoWay(10**10, 1, price, 5, price, 5),)))
+    world = World(RULES, x.state)
+    world.pre.items = build_trade(MAKER, 1, TAKER, 2, 5)
+    outcome, _ = world.run(Phase.TERMS)
+    assert outcome.code == Code.ORDER
+    types = get_argument_types(Phase.TERMS)
+    values = list(decode(types, outcome.arguments))
+    places = [at for at, kind in enumerate(types) if kind == ORDER_TYPE]
+    values[places[0 if is_maker else 1]] = (*order[:2], encode_legs(order.legs), *order[3:])
+    answer, _, _ = get_twins().call(Phase.TERMS, encode(types, values), RULES)
+    assert answer is None

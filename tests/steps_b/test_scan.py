@@ -236,6 +236,19 @@ class TestFlag:
         scan = visit(make_state({20: a}, markets), Sweep())
         assert (scan.header.phase == Phase.TAKEOVER) == is_ripe
 
+    @pytest.mark.parametrize(
+        ("stale", "equity", "late", "is_ripe"), [(0, 0, 1, False), (0, 0, 0, True), (1, 0, 9_999, True), (0, -1, 9_999, True)]
+    )
+    def test_nobody_with_equity_is_taken_over_at_old_marks(self, seed: int, stale: int, equity: int, late: int, is_ripe: bool) -> None:
+        """Whoever keeps the marks of what it holds back, while others count, does not choose the price."""
+        markets = list(make_markets(seed))
+        markets[stale] = markets[stale]._replace(mark_time=NOW - RULES.params.mark_max_age_s - late)
+        first, second = markets
+        a = make_user(((encode_series(0, first.slices[-1].expiry, 100 * USD, 1), -5),), flag=MARKS - 20)
+        a = a._replace(cash=equity - compute_margin(0, a.positions, (first, second)).equity)
+        scan = visit(make_state({20: a}, (first, second)), Sweep())
+        assert (scan.header.phase == Phase.TAKEOVER) == is_ripe
+
 
 class TestSlots:
     @pytest.mark.parametrize(
@@ -427,6 +440,24 @@ class TestSettle:
         assert a.positions == (long,)
         assert a.cash == -worth, "so far it owes on credit of its other position, and no further"
         assert has_bit(state, Bitmap.RISKY, 0)
+
+    def test_an_account_that_is_bankrupt_elsewhere_pays_what_it_has(self, seed: int) -> None:
+        """It owes 100 USD and has them; that its other short is under water for the moment is nobody else's loss yet."""
+        markets = make_settled_markets(seed)
+        series, lots = make_long(markets)
+        call, cash = make_expired(100), 100 * USD
+        worth = compute_values(((series, lots),), markets).longs
+        short = (series, -lots * (2 * cash // worth + 2))
+        accounts = {
+            0: make_user(tuple(sorted([(call, -100), short])), cash),
+            1: make_user(tuple(sorted([(call, 100), (series, -short[1])])), 10**12),
+        }
+        state = make_state(accounts, markets, fund=10**12, pool=10**12)
+        open_state(state, Sweep(mode=Mode.SETTLE_TALLY, listing=LISTING, price=200 * USD)).run()
+        a = state.get_account(0)
+        assert (a.cash, a.positions) == (0, (short,))
+        assert compute_margin(a.cash, a.positions, state.markets).equity < 0
+        assert (state.globals.fund, state.globals.pool) == (10**12, 10**12)
 
     def test_slots_share_no_loss(self, seed: int) -> None:
         call = make_expired(100)
