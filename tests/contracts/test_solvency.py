@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from protocol.keccak import ZERO
 from sim.evm import Result, Reverted
-from tests.contracts.world import GENESIS_ROOT, Claim, Times, World, deploy_toy
+from tests.contracts.world import GAS_PRICE, GENESIS_ROOT, Claim, Times, World, deploy_toy
 
 TIMES = Times(entry_s=4, censorship_s=3, grace_s=2)
 STAKE = 10**14  # a few calls' pay, so that pots run out
@@ -192,7 +192,7 @@ def test_a_payee_that_calls_back_gets_nothing_twice(entry: str, function: str) -
     lie = world.compute_lie(honest, 17)
 
     def forward(name: str, *args: Any, value: int = 0) -> None:
-        evm.transact(who, thief, "forward", claims.address, claims.encode(name, *args), value=value)
+        evm.transact(who, thief, "forward", claims.address, claims.encode(name, *args), value=value, gas_price=GAS_PRICE)
 
     forward("claim", *honest.args, ZERO, value=world.stake_wei)
     honest.id = evm.call(claims, "get_group", world.genesis, 0, 0)[1]
@@ -200,7 +200,7 @@ def test_a_payee_that_calls_back_gets_nothing_twice(entry: str, function: str) -
     world.play(honest, lie, who, mallory)
     world.prove(who, honest, lie, world.compute_headers(honest.epoch))
     world.pass_close(world.genesis)
-    evm.transact(who, thief, "forward", claims.address, claims.encode("finalize", honest.id))
+    forward("finalize", honest.id)
     child = world.compute_honest(later, honest.id, honest.post_root)
     other = world.compute_lie(child, 3)
     world.enter(other, mallory)
