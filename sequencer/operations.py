@@ -78,10 +78,11 @@ def _get_flags(params: OrderParams) -> int:
 
 
 def _get_page(page: rpc.PageParams) -> PageTerms:
-    try:
-        encode_expiry(page.expiry)  # what is left out of the book is told by its name
-    except NodeError as error:
-        raise ApiError(Refusal.UNKNOWN_INSTRUMENT, error.message) from None
+    if page.quotes:  # those that are left out of the book are told by their names
+        try:
+            encode_expiry(page.expiry)
+        except NodeError as error:
+            raise ApiError(Refusal.UNKNOWN_INSTRUMENT, error.message) from None
     quotes = tuple((q.strike, int(q.option_type == "call"), q.bid, q.bid_amount, q.ask, q.ask_amount) for q in page.quotes)
     return UNDERLYINGS.index(page.currency), page.expiry, page.max_amount, quotes
 

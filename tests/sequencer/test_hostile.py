@@ -174,6 +174,9 @@ async def test_a_sheet_whose_expiry_has_no_name_is_refused(tmp_path: Path, expir
     sheet = encode_sheet(build_sheet_event(START + 1, 0, 1, (), pages=((0, expiry, 100, (quote,)),)))
     async with open_venue(tmp_path) as venue, open_websocket_url(venue.url) as client:
         assert (await ask(client, request("straddle/quotes", sheet)))["error"]["code"] == Refusal.UNKNOWN_INSTRUMENT
+        empty = encode_sheet(build_sheet_event(START + 1, 0, 1, (), pages=((0, max(expiry, 1), 0, ()),)))
+        reply = await ask(client, request("straddle/quotes", empty))
+        assert reply.get("result", {}).get("quotes") == 0, reply
         assert "result" in await ask(client, request("public/status"))
 
 
