@@ -163,7 +163,8 @@ def _send(state: Challenger, task: Task, now: int) -> tuple[Challenger, list[Eff
     is_urgent = task.deadline - now <= state.settings.urgent_s
     if task.turn is not None and not is_urgent:
         since = state.turns.get(task.name, now)
-        state = replace(state, turns={**state.turns, task.name: since})
+        if task.name not in state.turns:
+            state = replace(state, turns={**state.turns, task.name: since})
         if now < min(since + task.turn.wait_s, task.turn.until):
             return state, []
     if len(state.in_flight) >= MAX_IN_FLIGHT and not is_urgent:

@@ -1,5 +1,6 @@
 """Bringing won claims to their end: final in order, then stakes and work are collected; and how much that is."""
 
+from collections.abc import Set
 from dataclasses import dataclass
 
 from challenger.board import Board, Status
@@ -20,7 +21,7 @@ def plan_money(state: Challenger, board: Board, links: tuple[Link, ...], now: in
     tasks: list[Task] = []
     mine, work = board.get_tips(me), board.get_work(me)
     for link in links:
-        has_interest = state.settings.claim_if_missing or _has_interest(link, links, mine) or link.claim_id in work
+        has_interest = state.settings.claim_if_missing or _has_interest(link, links, mine.keys() | work.keys())
         if has_interest and _is_won(board, link, now):
             name = f"finalize:{link.claim_id.hex()}"
             turn = compute_turn(state.settings, name, board.claims[link.claim_id].claimant)
@@ -58,8 +59,8 @@ def compute_balance(board: Board, me: int) -> Balance:
     return Balance(staked, work[Status.PENDING], work[Status.FINAL], work[Status.DEAD])
 
 
-def _has_interest(link: Link, links: tuple[Link, ...], mine: dict[bytes, bytes]) -> bool:
-    """A stake of ours sits on the claim or further along the path: it is released when all before it are final."""
+def _has_interest(link: Link, links: tuple[Link, ...], mine: Set[bytes]) -> bool:
+    """A stake or work of ours is on the claim or further along the path: it is released when all before it are final."""
     return any(other.claim_id in mine for other in links if other.epoch >= link.epoch)
 
 

@@ -1,5 +1,6 @@
 """One session: the machine's events from the follower, the worker and the sender, and its effects to them."""
 
+import math
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -89,7 +90,7 @@ class Session:
         self._target: Header | None = None
         self._tracing: set[bytes] = set()
         self._events_in, self._events = trio.open_memory_channel[Event](QUEUE)
-        self._sends_in, self._sends = trio.open_memory_channel[Send](QUEUE)
+        self._sends_in, self._sends = trio.open_memory_channel[Send](math.inf)  # the machine bounds them; near a deadline it does not wait
 
     async def run(self) -> None:
         """Raises, in a group, `Malformed` or `ReorgTooDeep` when the endpoint cannot be followed any further."""

@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from challenger.events import AdvanceStake, PostClaim, WithdrawStake
+from challenger.events import AdvanceStake, Finalize, PostClaim, WithdrawStake, WithdrawWork
 from protocol.history import History
 from protocol.keccak import ZERO
 from protocol.trace import Machine
 from sim.arena import VILLAIN, Party, World, play
 from tests.contracts.world import Commitment
 
-ALICE, CAROL = 0xA11CE, 0xCA401
+ALICE, CAROL, DAVE = 0xA11CE, 0xCA401, 0xDA7E
 
 
 class Branch:
@@ -153,3 +153,23 @@ def test_reorg__claim_undone__its_stake_goes_with_it() -> None:
     assert alice.state.board.get_owner(b.first) == ALICE
     alice.catch_up()
     assert set(alice.state.board.tips) == {b.first, b.second}
+
+
+def test_work_on_a_claim__parent_that_nobody_makes_final__is_made_final_first() -> None:
+    """Whoever played for another's claim is paid when all before it are final, and those are nobody's business if not its own."""
+    b = Branch()
+    court = b.world.court
+    number, history = b.add_epoch(b.second_history)
+    b.third = number, history
+    court.claim(CAROL, b.second, number, history, b.second)
+    b.lie_about_the_third()
+    dave = Party(b.world, DAVE)
+    court.set_time(court.get_position(b.second).close)
+    for _ in range(600):
+        dave.catch_up()
+        dave.land()
+        court.advance(5)
+    assert not dave.state.board.get_tips(DAVE)
+    finals = [send.action.claim_id for send in dave.sent if isinstance(send.action, Finalize)]
+    assert finals[:2] == [b.first, b.second]
+    assert [type(send.action) for send in dave.sent][-1] is WithdrawWork
