@@ -32,6 +32,7 @@ from l1.contracts import (
     read,
 )
 from l1.deploy import (
+    STEP_NAMES,
     STEPS,
     BadDeployment,
     Deployment,
@@ -133,7 +134,6 @@ async def test_verification_says_what_differs_and_where(dev: Dev, deployment: De
     made = {ARGUMENTS, CREATION}
     swapped = replace(deployment, addresses=swap(addresses, "open", "scan"))
     for wrong, faults in (
-        (replace(deployment, speed=SPEED + 1), {"Inbox": made, "Claims": made}),
         (replace(deployment, sequencer=oracle), {"Inbox": {*made, WIRING}}),
         (replace(deployment, genesis_root=bytes(32)), {"Claims": {WIRING}}),
         (swapped, {"open": {CODE, CREATION}, "scan": {CODE, CREATION}, "Judge": {*made, WIRING}}),
@@ -141,6 +141,9 @@ async def test_verification_says_what_differs_and_where(dev: Dev, deployment: De
         (replace(deployment, creations={**creations, "Vault": b"\x07" * 32}), {"Vault": {CREATION}}),
     ):
         assert await find_faults(dev, wrong) == faults
+    hurried = await find_faults(dev, replace(deployment, speed=SPEED + 1))
+    assert hurried.keys() == {"Inbox", "Claims", *STEP_NAMES}, "the steps know how long a sheet lives"
+    assert hurried["Inbox"] == hurried["Claims"] == hurried["sheet"] == made
     with pytest.raises(BadDeployment, match=r"Inbox at 0x[0-9a-f]{40}: .* \(arguments-other\)"):
         await verify(dev.client, replace(deployment, sequencer=oracle))
     oracles = await find_faults(dev, replace(deployment, oracles=(oracle + 1, *deployment.oracles[1:])))
