@@ -86,6 +86,45 @@ def _end(globals: types.Globals, sweep: types.Sweep) -> (types.Globals, types.Sw
         phase = machine.FETCH
     return g, s, phase
 
+@internal
+@view
+def _go_on(v: tour.Visit) -> (types.Globals, types.Sweep, uint256, bool):
+    """
+    @notice After the visit: to the next account, to the next mode, or out of the scan, and whether the mode is over.
+    """
+    g: types.Globals = v.globals
+    s: types.Sweep = v.sweep
+    if v.is_ripe:
+        return g, s, machine.TAKEOVER, False
+    s.cursor = tour._skip_unopened(s.cursor, g.accounts, MAX_ACCOUNTS)
+    if not tour._is_over(s, g.slots, MAX_ACCOUNTS):
+        return g, s, machine.SCAN, False
+    phase: uint256 = 0
+    g, s, phase = self._end(g, s)
+    return g, s, phase, True
+
+@internal
+@view
+def _put_word(rest: bytes32, sweep: types.Sweep, word: uint256, left: uint256, path: DynArray[bytes32, 32]) -> bytes32:
+    """
+    @notice The word of the sweep's bitmap that its cursor is in.
+    """
+    place: uint256 = (tour._get_bitmap(sweep.mode) << (ACCOUNT_DEPTH - WORD_BITS)) | (sweep.cursor >> WORD_BITS)
+    depth: uint256 = ACCOUNT_DEPTH - WORD_BITS + merkle.BITMAP_BITS
+    return merkle._fold_place(rest, merkle.WORDS, place, depth, convert(word, bytes32), convert(left, bytes32), path)
+
+@internal
+@pure
+def _put_markets(rest: bytes32, sweep: types.Sweep, markets: types.Market[2], path: bytes32[2], is_over: bool) -> bytes32:
+    """
+    @notice As they are, but for the end of a settlement, which takes the expired one off the list.
+    """
+    before: bytes32 = merkle._markets_node(markets[0], markets[1])
+    if not is_over or sweep.mode != machine.MODE_SETTLE_PAY:
+        return merkle._fold_markets(rest, before, before, path)
+    left: types.Market[2] = sweep_settle._end_pay(markets, sweep.listing)
+    return merkle._fold_markets(rest, before, merkle._markets_node(left[0], left[1]), path)
+
 @external
 @view
 def step(
@@ -111,7 +150,6 @@ def step(
     # READ
     assert types._sweep_hash(sweep) == header.scratch, "scan: sweep"
     merkle._check_globals(header.state, globals, rest)
-    bitmap: uint256 = tour._get_bitmap(sweep.mode)
     index: uint256 = tour._get_next(word, sweep.cursor)
     is_visit: bool = index >> WORD_BITS == sweep.cursor >> WORD_BITS
     is_adl: bool = sweep.mode >= machine.MODE_ADL_TALLY
@@ -126,43 +164,21 @@ def step(
         assert holdings._hash(positions) == account.positions, "scan: positions"
         v.sweep.cursor = index + 1
         v, after = self._visit(v, index, positions, markets, lines)
-    g: types.Globals = v.globals
-    s: types.Sweep = v.sweep
-    phase: uint256 = machine.SCAN
+    if is_adl:
+        v.sweep.lines = keccak256(abi_encode(after))
+    g: types.Globals = empty(types.Globals)
+    s: types.Sweep = empty(types.Sweep)
+    phase: uint256 = 0
     is_over: bool = False
-    if v.is_ripe:
-        phase = machine.TAKEOVER
-    else:
-        s.cursor = tour._skip_unopened(s.cursor, g.accounts, MAX_ACCOUNTS)
-        is_over = tour._is_over(s, g.slots, MAX_ACCOUNTS)
-        if is_adl:
-            s.lines = keccak256(abi_encode(after))
-        if is_over:
-            g, s, phase = self._end(g, s)
+    g, s, phase, is_over = self._go_on(v)
     # WRITE
-    new_word: uint256 = word
-    if not v.keeps_bit:
-        new_word = word & ~(ONE << (index & 255))
-    place: uint256 = (bitmap << (ACCOUNT_DEPTH - WORD_BITS)) | (sweep.cursor >> WORD_BITS)
-    node: bytes32 = merkle._fold_place(
-        rest,
-        merkle.WORDS,
-        place,
-        ACCOUNT_DEPTH - WORD_BITS + merkle.BITMAP_BITS,
-        convert(word, bytes32),
-        convert(new_word, bytes32),
-        word_path,
-    )
+    left: uint256 = word if v.keeps_bit else word & ~(ONE << (index & 255))
+    node: bytes32 = self._put_word(rest, sweep, word, left, word_path)
     if is_visit:
         node = merkle._fold_place(
             node, merkle.ACCOUNTS, index, ACCOUNT_DEPTH, types._account_leaf(account), types._account_leaf(v.account), account_path
         )
-    before: bytes32 = merkle._markets_node(markets[0], markets[1])
-    settled: bytes32 = before
-    if is_over and sweep.mode == machine.MODE_SETTLE_PAY:
-        left: types.Market[2] = sweep_settle._end_pay(markets, sweep.listing)
-        settled = merkle._markets_node(left[0], left[1])
-    node = merkle._fold_markets(node, before, settled, markets_path)
+    node = self._put_markets(node, sweep, markets, markets_path, is_over)
     if not v.keeps_bit and index >= MAX_ACCOUNTS and sweep.mode == machine.MODE_FLAG:
         node = merkle._put_bit(node, merkle.HOLDER, index, ACCOUNT_DEPTH, False, holder_word, holder_path)
     return tour._enter(header, g, s, phase, node), codes.OK
