@@ -180,6 +180,18 @@ def _get_maker_order(ref: uint256, order: types.Order, page: types.Page, sheet: 
 
 @internal
 @view
+def _check_row(items: DynArray[uint256, 128], accounts: uint256) -> uint256:
+    """
+    @notice Whether the row names two accounts that are there, and slots that may be.
+    """
+    if items[1] >= accounts or items[3] >= accounts:
+        return codes.ACCOUNT
+    if items[1] == items[3]:
+        return codes.SELF_TRADE
+    return codes.ORDER if items[4] >> SLOT_DEPTH != 0 or items[2] >> SLOT_DEPTH > quotes.MAX_REF else codes.OK
+
+@internal
+@view
 def _check_trade(m: types.Order, t: types.Order, lots: uint256, clock: uint256, markets: types.Market[2]) -> (uint256, uint256):
     """
     @notice The fee, if the markets and the taker let the trade be.
@@ -194,6 +206,33 @@ def _check_trade(m: types.Order, t: types.Order, lots: uint256, clock: uint256, 
         return 0, code
     fee: uint256 = self._compute_fee(m.legs, found, m.price, lots)
     return fee, codes.FEE if fee > t.fee_cap * lots else codes.OK
+
+@internal
+@pure
+def _make_trade(items: DynArray[uint256, 128], m: types.Order, t: types.Order, fee: uint256) -> types.Trade:
+    """
+    @notice What the margin steps go on with.
+    """
+    flags: uint256 = 0
+    if m.flags & REDUCE_ONLY != 0:
+        flags |= MAKER_REDUCES
+    if t.flags & REDUCE_ONLY != 0:
+        flags |= TAKER_REDUCES
+    units: int256 = convert(items[5], int256)
+    return types.Trade(
+        maker=items[1],
+        maker_slot=items[2],
+        taker=items[3],
+        taker_slot=items[4],
+        legs=m.legs,
+        units=units if m.is_buy == 1 else -units,
+        price=m.price,
+        fee=fee,
+        flags=flags,
+        equity=0,
+        maintenance=0,
+        nonce=0,
+    )
 
 @external
 @view
@@ -219,29 +258,23 @@ def step(
     @notice Writes nothing: the trade goes on to its margin steps in the scratch.
     """
     assert keccak256(abi_encode(items)) == header.scratch, "terms: items"
-    maker_slot: uint256 = items[2]
-    taker_slot: uint256 = items[4]
     lots: uint256 = items[5]
     # READ
     merkle._check_globals(header.state, globals, rest)
-    if items[1] >= globals.accounts or items[3] >= globals.accounts:
-        return machine._next_row(header), codes.ACCOUNT
-    if items[1] == items[3]:
-        return machine._next_row(header), codes.SELF_TRADE
-    ref: uint256 = maker_slot >> SLOT_DEPTH
-    if taker_slot >> SLOT_DEPTH != 0 or ref > quotes.MAX_REF:
-        return machine._next_row(header), codes.ORDER
+    code: uint256 = self._check_row(items, globals.accounts)
+    if code != codes.OK:
+        return machine._next_row(header), code
     both: bytes32 = merkle._markets_node(markets[0], markets[1])
     merkle._fold_markets(rest, both, both, markets_path)
+    ref: uint256 = items[2] >> SLOT_DEPTH
     leaf: bytes32 = types._entry_leaf(maker_order, maker_page)
-    self._check_holding(rest, items[1], maker, maker_path, maker_slot ^ (ref << SLOT_DEPTH), leaf, maker_slot_path)
+    self._check_holding(rest, items[1], maker, maker_path, items[2] ^ (ref << SLOT_DEPTH), leaf, maker_slot_path)
     leaf = types._entry_leaf(t, taker_page)
-    self._check_holding(rest, items[3], taker, taker_path, taker_slot, leaf, taker_slot_path)
+    self._check_holding(rest, items[3], taker, taker_path, items[4], leaf, taker_slot_path)
     # CHECK
     if maker.owner == taker.owner:
         return machine._next_row(header), codes.SELF_TRADE
     m: types.Order = empty(types.Order)
-    code: uint256 = codes.OK
     m, code = self._get_maker_order(ref, maker_order, maker_page, maker.sheet)
     if t.nonce == 0:
         code = codes.ORDER
@@ -252,29 +285,10 @@ def step(
         fee, code = self._check_trade(m, t, lots, globals.clock, markets)
     if code != codes.OK:
         return machine._next_row(header), code
+    # COMPUTE
+    trade: types.Trade = self._make_trade(items, m, t, fee)
     # WRITE
-    flags: uint256 = 0
-    if m.flags & REDUCE_ONLY != 0:
-        flags |= MAKER_REDUCES
-    if t.flags & REDUCE_ONLY != 0:
-        flags |= TAKER_REDUCES
-    units: int256 = convert(lots, int256)
     h: types.Header = header
     h.phase = machine.MAKER
-    h.scratch = types._trade_hash(
-        types.Trade(
-            maker=items[1],
-            maker_slot=maker_slot,
-            taker=items[3],
-            taker_slot=taker_slot,
-            legs=m.legs,
-            units=units if m.is_buy == 1 else -units,
-            price=m.price,
-            fee=fee,
-            flags=flags,
-            equity=0,
-            maintenance=0,
-            nonce=0,
-        )
-    )
+    h.scratch = types._trade_hash(trade)
     return h, codes.OK

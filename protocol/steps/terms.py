@@ -7,12 +7,12 @@ from protocol.fixed_point import div_up
 from protocol.kernel import Quote
 from protocol.legs import unpack_leg
 from protocol.machine import Preimages, next_row
-from protocol.params import Fees
+from protocol.params import Fees, Params
 from protocol.quotes import MAX_REF, get_quote_order, has_quote
 from protocol.rules import Rules
 from protocol.series import UNDERLYING_SHIFT
 from protocol.state import EMPTY_ORDER, EMPTY_PAGE, View
-from protocol.types import FILL_OR_KILL, LOTS_PER_UNIT, POST_ONLY, REDUCE_ONLY, Header, Order, Phase, Trade, compute_trade_hash
+from protocol.types import FILL_OR_KILL, LOTS_PER_UNIT, POST_ONLY, REDUCE_ONLY, Header, Market, Order, Phase, Trade, compute_trade_hash
 
 ARGUMENTS = ("uint256[]",)  # items
 TOUCHES = ("globals", "markets", "account", "order", "account", "order")
@@ -102,36 +102,55 @@ def read_orders(view: View, items: tuple[int, ...]) -> tuple[Order, Order, tuple
     return m, t, generations, Code.OK if m.lots else Code.ORDER
 
 
+def check_row(items: tuple[int, ...], accounts: int, params: Params) -> Code:
+    """Whether the row names two accounts that are there, and slots that may be."""
+    _, maker, maker_slot, taker, taker_slot, _ = items
+    if maker >= accounts or taker >= accounts:
+        return Code.ACCOUNT
+    if maker == taker:
+        return Code.SELF_TRADE
+    return Code.ORDER if taker_slot >= params.order_slots or maker_slot >> params.slot_depth > MAX_REF else Code.OK
+
+
+def check_trade(m: Order, t: Order, lots: int, clock: int, markets: tuple[Market, Market], rules: Rules) -> tuple[int, Code]:
+    """The fee, if the markets and the taker let the trade be."""
+    found = [rules.kernel.get_quote(leg >> 32, markets) for leg in m.legs]
+    quotes = [quote for quote in found if quote is not None and clock < quote.slice.expiry]
+    if len(quotes) < len(m.legs):
+        return 0, Code.SERIES
+    code = check_price(m.legs, quotes, m.price)
+    if code != Code.OK:
+        return 0, code
+    fee = compute_fee(m.legs, quotes, m.price, lots, rules.params.fees)
+    return fee, Code.FEE if fee > t.fee_cap * lots else Code.OK
+
+
+def make_trade(items: tuple[int, ...], m: Order, t: Order, fee: int) -> Trade:
+    """What the margin steps go on with."""
+    _, maker, maker_slot, taker, taker_slot, lots = items
+    flags = MAKER_REDUCES * (m.flags & REDUCE_ONLY != 0) | TAKER_REDUCES * (t.flags & REDUCE_ONLY != 0)
+    return Trade(maker, maker_slot, taker, taker_slot, m.legs, lots if m.is_buy else -lots, m.price, fee, flags)
+
+
 def compute_terms(view: View, items: tuple[int, ...], rules: Rules) -> tuple[Trade | None, Code]:
     """The trade that the row stands for, if two live orders agree on it."""
-    _, maker, maker_slot, taker, taker_slot, lots = items
+    lots = items[5]
     # READ
     g = view.get_globals()
-    if maker >= g.accounts or taker >= g.accounts:
-        return None, Code.ACCOUNT
-    if maker == taker:
-        return None, Code.SELF_TRADE
-    if taker_slot >= rules.params.order_slots or maker_slot >> rules.params.slot_depth > MAX_REF:
-        return None, Code.ORDER
+    code = check_row(items, g.accounts, rules.params)
+    if code != Code.OK:
+        return None, code
     markets = view.get_markets()
     m, t, generations, code = read_orders(view, items)
     # CHECK
     code = code or check_orders(m, t, generations, lots, g.clock)
     if code != Code.OK:
         return None, code
-    found = [rules.kernel.get_quote(leg >> 32, markets) for leg in m.legs]
-    quotes = [quote for quote in found if quote is not None and g.clock < quote.slice.expiry]
-    if len(quotes) < len(m.legs):
-        return None, Code.SERIES
-    code = check_price(m.legs, quotes, m.price)
+    fee, code = check_trade(m, t, lots, g.clock, markets, rules)
     if code != Code.OK:
         return None, code
-    fee = compute_fee(m.legs, quotes, m.price, lots, rules.params.fees)
-    if fee > t.fee_cap * lots:
-        return None, Code.FEE
     # COMPUTE
-    flags = MAKER_REDUCES * (m.flags & REDUCE_ONLY != 0) | TAKER_REDUCES * (t.flags & REDUCE_ONLY != 0)
-    return Trade(maker, maker_slot, taker, taker_slot, m.legs, lots if m.is_buy else -lots, m.price, fee, flags), Code.OK
+    return make_trade(items, m, t, fee), Code.OK
 
 
 def step(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, Code]:
