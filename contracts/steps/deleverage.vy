@@ -31,6 +31,7 @@ struct Outcome:
     globals: types.Globals
     bankrupt: types.Account
     slot: types.Account
+    place: uint256  # of the slot
     is_freed: bool  # a user who has nothing left and owes nothing
     is_moved: bool  # its longs are in the slot
 
@@ -93,11 +94,14 @@ def _compute_lines(
 
 @internal
 @view
-def _put_bankrupt(outcome: Outcome, is_user: bool, longs: DynArray[uint256, 128], cash: int256, has_slot: bool) -> Outcome:
+def _put_bankrupt(outcome: Outcome, index: uint256, longs: DynArray[uint256, 128], cash: int256) -> Outcome:
     """
     @notice A user's longs go to a slot of the pool. Where there is none, and in a slot, they stay; `cash` makes the equity with them zero.
     """
     o: Outcome = outcome
+    is_user: bool = index < MAX_ACCOUNTS
+    has_slot: bool = False
+    has_slot, o.place = pool_slots._find_slot(o.globals, MAX_ACCOUNTS, POOL_SLOTS)
     o.is_moved = is_user and len(longs) > 0 and has_slot
     o.is_freed = is_user and (o.is_moved or len(longs) == 0)
     if o.is_moved:
@@ -110,6 +114,44 @@ def _put_bankrupt(outcome: Outcome, is_user: bool, longs: DynArray[uint256, 128]
         o.bankrupt.cash = cash
         o.bankrupt.positions = holdings._hash(longs)
     return o
+
+@internal
+@view
+def _put_account(
+    rest: bytes32, index: uint256, before: types.Account, after: types.Account, path: DynArray[bytes32, 32]
+) -> bytes32:
+    return merkle._fold_place(rest, merkle.ACCOUNTS, index, ACCOUNT_DEPTH, types._account_leaf(before), types._account_leaf(after), path)
+
+@internal
+@view
+def _put_bits(
+    rest: bytes32,
+    index: uint256,
+    is_risky: bool,
+    is_holder: bool,
+    risky: uint256,
+    risky_path: DynArray[bytes32, 32],
+    holder: uint256,
+    holder_path: DynArray[bytes32, 32],
+) -> bytes32:
+    """
+    @notice Whether a mark and a settlement visit the account.
+    """
+    r: bytes32 = merkle._put_bit(rest, merkle.RISKY, index, ACCOUNT_DEPTH, is_risky, risky, risky_path)
+    return merkle._put_bit(r, merkle.HOLDER, index, ACCOUNT_DEPTH, is_holder, holder, holder_path)
+
+@internal
+@pure
+def _end(g: types.Globals, count: uint256, lines: bytes32) -> (types.Sweep, uint256):
+    """
+    @notice The two sweeps over whoever is long, where there is anything to be closed; of the lines their number and their hash.
+    """
+    if count == 0:
+        return tour._end_mark(g)
+    s: types.Sweep = empty(types.Sweep)
+    s.mode = machine.MODE_ADL_TALLY
+    s.lines = lines
+    return s, machine.SCAN
 
 @external
 @view
@@ -157,32 +199,19 @@ def step(
     o.globals.allowance -= 1
     o.bankrupt = account
     o.slot = slot
-    has_slot: bool = False
-    place: uint256 = 0
-    has_slot, place = pool_slots._find_slot(o.globals, MAX_ACCOUNTS, POOL_SLOTS)
-    o = self._put_bankrupt(o, index < MAX_ACCOUNTS, longs, -worth.longs, has_slot)
+    o = self._put_bankrupt(o, index, longs, -worth.longs)
+    s: types.Sweep = empty(types.Sweep)
+    phase: uint256 = 0
+    s, phase = self._end(o.globals, len(lines), keccak256(abi_encode(lines)))
     # WRITE
-    node: bytes32 = merkle._fold_place(
-        rest, merkle.ACCOUNTS, index, ACCOUNT_DEPTH, types._account_leaf(account), types._account_leaf(o.bankrupt), account_path
-    )
+    node: bytes32 = self._put_account(rest, index, account, o.bankrupt, account_path)
     both: bytes32 = merkle._markets_node(markets[0], markets[1])
     node = merkle._fold_markets(node, both, both, markets_path)
     if o.is_moved:
-        node = merkle._fold_place(
-            node, merkle.ACCOUNTS, place, ACCOUNT_DEPTH, types._account_leaf(slot), types._account_leaf(o.slot), slot_path
-        )
+        node = self._put_account(node, o.place, slot, o.slot, slot_path)
     if o.is_freed:
-        node = merkle._put_bit(node, merkle.RISKY, index, ACCOUNT_DEPTH, False, user_risky, user_risky_path)
         is_holder: bool = tour._is_holder(o.bankrupt)
-        node = merkle._put_bit(node, merkle.HOLDER, index, ACCOUNT_DEPTH, is_holder, user_holder, user_holder_path)
+        node = self._put_bits(node, index, False, is_holder, user_risky, user_risky_path, user_holder, user_holder_path)
     if o.is_moved:
-        node = merkle._put_bit(node, merkle.RISKY, place, ACCOUNT_DEPTH, True, slot_risky, slot_risky_path)
-        node = merkle._put_bit(node, merkle.HOLDER, place, ACCOUNT_DEPTH, True, slot_holder, slot_holder_path)
-    s: types.Sweep = empty(types.Sweep)
-    phase: uint256 = machine.SCAN
-    if len(lines) == 0:
-        s, phase = tour._end_mark(o.globals)
-    else:
-        s.mode = machine.MODE_ADL_TALLY
-        s.lines = keccak256(abi_encode(lines))
+        node = self._put_bits(node, o.place, True, True, slot_risky, slot_risky_path, slot_holder, slot_holder_path)
     return tour._enter(header, o.globals, s, phase, node), codes.OK

@@ -53,6 +53,11 @@ def put_bankrupt(view: View, index: int, a: Account, longs: tuple[Position, ...]
     return tour
 
 
+def end(tour: Tour, lines: tuple[int, ...]) -> End:
+    """The two sweeps over whoever is long, where there is anything to be closed."""
+    return End(Tour(tour.globals, Sweep(mode=Mode.ADL_TALLY), lines), Phase.SCAN) if lines else end_mark(tour)
+
+
 def apply(view: View, tour: Tour, rules: Rules) -> End:
     """One account a mark."""
     # READ
@@ -67,9 +72,7 @@ def apply(view: View, tour: Tour, rules: Rules) -> End:
     # WRITE
     longs = tuple(item for item in a.positions if item[1] > 0)
     tour = put_bankrupt(view, index, a, longs, -values.longs, tour.put_purse(purse, closing.debt), rules)
-    if not lines:
-        return end_mark(tour)
-    return End(Tour(tour.globals, Sweep(mode=Mode.ADL_TALLY), lines), Phase.SCAN)
+    return end(tour, lines)
 
 
 def step(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, Code]:
