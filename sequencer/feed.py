@@ -19,9 +19,9 @@ from l1.shapes import Malformed
 from node.errors import NodeCode, NodeError
 from protocol.keccak import ZERO
 from protocol.types import Record
+from sequencer.chain import Fault, extend_chain
 from sequencer.desk import Desk
 from sequencer.events import BatchLanded, BlockSeen, L1Undone, MessagesQueued
-from sequencer.machine import Fault, extend_chain
 
 WAITING_BLOCKS = 16
 RETRY_S = 1.0

@@ -7,20 +7,19 @@ state is rebuilt from what landed, and the other operations are applied anew in 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum
 
-from protocol.codec.frames import Batch, compute_frame_digest, compute_record
+from protocol.codec.frames import Batch, compute_record
 from protocol.codec.rows import MAX_ITEM_BYTES, MAX_ITEMS
 from protocol.codes import Code
-from protocol.keccak import ZERO, compute_list_hash, keccak
 from protocol.margin import get_slice
 from protocol.operations import Kind, build_settle, get_layout
 from protocol.rules import Rules
 from protocol.signing import get_signer
 from protocol.state import State
 from protocol.steps.settle import round_price
-from protocol.types import INBOX_AUTHORITY, Market, Phase, Record, compute_record_hash
+from protocol.types import INBOX_AUTHORITY, Market, Phase, Record
 from sequencer.book import Book
+from sequencer.chain import Base, Entry, Fault, Status, extend_chain, hash_frames, is_same_call
 from sequencer.engine import Applied, Closed, Engine, Limits, Row
 from sequencer.events import (
     AuctionTaken,
@@ -59,48 +58,6 @@ PASSING = (OrderReceived, SheetReceived, RfqReceived, RowReceived, CancelReceive
 FREE = (Kind.CANCEL, Kind.WITHDRAW, Kind.AUTHORIZE, Kind.POOL)  # they cost their signer nothing, and the sequencer calldata
 MAX_FREE = 16  # of one account in a batch
 QUOTING = (OrderReceived, SheetReceived, RfqReceived)  # one of these that closes no batch changes nothing of what is on its way
-
-
-class Fault(Exception):
-    """The machine was told something that cannot be. A bug of ours, or a store that belongs to another chain: stop."""
-
-
-class Status(IntEnum):
-    """Of a batch that is not known to be on L1, or is."""
-
-    WAITING = 0
-    POSTED = 1
-    LOST = 2
-    LANDED = 3
-
-
-@dataclass
-class Entry:
-    """A batch of the chain. A foreign one, which somebody posted of the queue alone, has no rows of ours."""
-
-    number: int  # ours: counts up for ever, and never comes twice
-    content: Closed
-    status: Status = Status.WAITING
-    attempt: int = 0
-    place: int = 0  # its number on L1 as foreseen when it was posted: it lands there or not at all
-    checkpoint: State | None = None  # the state after it
-    record: Record | None = None  # once landed
-
-
-@dataclass
-class Base:
-    """Where a rebuild starts: the state after `batches` batches of L1, whose records hash to `chain`."""
-
-    state: State
-    batches: int = 0
-    consumed: int = 0
-    last_time: int = 0
-    chain: bytes = ZERO
-
-
-def extend_chain(chain: bytes, record: Record) -> bytes:
-    """A hash over all records so far."""
-    return keccak(chain + compute_record_hash(record))
 
 
 @dataclass
@@ -389,7 +346,7 @@ class Machine:
     def _apply_foreign(self, batch: Batch) -> None:
         """Straight onto the state if nothing of ours is pending; else the state is rebuilt once nothing is in flight. A batch of ours that
         landed elsewhere than foreseen is recognized by its frames, and not applied again."""
-        frames = compute_list_hash([compute_frame_digest(frame) for frame in batch.frames])
+        frames = hash_frames(batch.frames)
         at = sum(entry.status == Status.LANDED for entry in self.chain)
         r = batch.record
         content = Closed(r.first, r.last, r.message_start, batch.messages, batch.frames, (), 0)
@@ -402,14 +359,10 @@ class Machine:
                 entry.checkpoint = self.state.copy()
         else:
             self.is_dirty = True
-            same = [own for own in self.chain[at:] if self._hash_frames(own) == frames and (batch.frames or _is_same_call(own, r))]
+            same = [own for own in self.chain[at:] if hash_frames(own.content.frames) == frames and (batch.frames or is_same_call(own, r))]
             if same:
                 self.chain.remove(same[0])
         self.chain.insert(at, entry)
-
-    @staticmethod
-    def _hash_frames(entry: Entry) -> bytes:
-        return compute_list_hash([compute_frame_digest(frame) for frame in entry.content.frames])
 
     def _move_base(self) -> None:
         """To the newest landed checkpoint but one: an ordinary reorganisation stays above it."""
@@ -479,12 +432,6 @@ class Machine:
                 self._effects.append(Publish(Lapsed(row.items, code)))
         self._effects += self.matcher.remove_dead()
         self.matcher.follow_trades()
-
-
-def _is_same_call(entry: Entry, record: Record) -> bool:
-    """Of batches without frames: the transaction that made the record could be ours. If it is not, nothing of ours is lost."""
-    c = entry.content
-    return (c.first, c.last, len(c.messages)) == (record.first, record.last, record.message_count)
 
 
 def _get_mark_time(items: tuple[int, ...]) -> int:

@@ -7,9 +7,10 @@ from protocol.codec.frames import Batch, Frame, Message, compute_record
 from protocol.rules import Rules
 from protocol.types import Record
 from sequencer.book import Resting
+from sequencer.chain import Base, Entry, Status
 from sequencer.engine import Closed, OpenBatch, Row
 from sequencer.journal import VERSION, decode, dump_state, encode, load_state
-from sequencer.machine import Base, Entry, Machine, Settings, Status
+from sequencer.machine import Machine, Settings
 
 ORDER_FIELDS = tuple(Resting.__dataclass_fields__)
 

@@ -11,10 +11,11 @@ from l1.shapes import Receipt
 from node.clock import Clock
 from node.store import Store
 from protocol.codec.frames import compute_record
+from sequencer.chain import Fault, Status
 from sequencer.desk import Desk
 from sequencer.events import BatchLanded, BlockSeen, ClockElapsed, MessagesQueued
 from sequencer.journal import decode_event
-from sequencer.machine import Fault, Machine, Status, build_settings
+from sequencer.machine import Machine, build_settings
 from sequencer.runtime import Poster
 from sequencer.snapshot import dump_machine, load_machine
 from tests.sequencer.test_machine import MARK

@@ -12,6 +12,7 @@ from protocol.operations import build_trade, build_withdraw
 from protocol.state import State
 from protocol.trace import Machine as Tracer
 from protocol.types import POST_ONLY
+from sequencer.chain import Fault, Status
 from sequencer.engine import Limits
 from sequencer.events import (
     IMMEDIATE,
@@ -37,7 +38,7 @@ from sequencer.events import (
     RowReceived,
 )
 from sequencer.journal import decode_event
-from sequencer.machine import Fault, Machine, Status, build_settings
+from sequencer.machine import Machine, build_settings
 from sequencer.snapshot import dump_machine, load_machine
 from tests.sequencer.world import (
     CALL,
