@@ -242,6 +242,7 @@ def _decode_lengths(data: Bytes[MAX_BUFFER], bits: uint256) -> (bool, uint256, u
 def _decode_symbols(data: Bytes[MAX_BUFFER], bits: uint256, start: uint256, literals: Code, distances: Code) -> (uint256, Bytes[MAX_BUFFER]):
     """
     @notice The symbols of a block from bit `start` on.
+    @dev One function on purpose: an internal call copies its arguments, here the buffer and both codes, once a symbol.
     @return The bit behind the end of the block, zero if there is none, and the bytes.
     """
     out: uint256[WORDS] = empty(uint256[WORDS])
