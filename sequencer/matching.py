@@ -10,18 +10,16 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from protocol.codes import Code
-from protocol.legs import unpack_leg
 from protocol.margin import get_slice
 from protocol.operations import build_trade
 from protocol.orders import check_nonce
-from protocol.positions import get_lots
 from protocol.quotes import get_quote_order
 from protocol.rules import Rules
 from protocol.sessions import cap_validity, may_register
-from protocol.steps import margin, terms
 from protocol.steps.order import check_terms
-from protocol.types import FILL_OR_KILL, POST_ONLY, REDUCE_ONLY, Account, Trade
+from protocol.types import FILL_OR_KILL, POST_ONLY
 from sequencer.book import Book, OrderKey, Resting
+from sequencer.crossing import compute_lots, is_crossing, is_makers_fault
 from sequencer.engine import Applied, Engine, Row
 from sequencer.events import (
     IMMEDIATE,
@@ -48,8 +46,6 @@ from sequencer.rfqs import MAX_LIFE_S, Rfq, Rfqs
 from sequencer.sheets import Sheet, Sheets, build_sheet_of
 from sequencer.sheets import check_form as check_sheet_form
 
-MARGIN_CODES = frozenset({Code.STRIKE, Code.POSITIONS, Code.REDUCE_ONLY, Code.CASH, Code.FLAGGED, Code.MARGIN})
-MAKER_CODES = frozenset({Code.BAND, Code.OVERFILL, Code.SELF_TRADE, Code.SHEET, Code.ORDER})  # at the maker's price, of the maker's order
 LOOK = 256  # resting orders that a fill-or-kill is held against
 MAX_CROSSINGS = 256  # of one order with others, fills or not: who rests orders without margin pays nothing for the time that they take
 
@@ -299,7 +295,7 @@ class Matcher:
 
     def _check_post_only(self, order: Resting) -> Code:
         best = self.book.get_best(order.legs, 1 - order.is_buy)
-        return Code.POST_ONLY if best is not None and _is_crossing(order.is_buy, order.price, best.price) else Code.OK
+        return Code.POST_ONLY if best is not None and is_crossing(order.is_buy, order.price, best.price) else Code.OK
 
     # -- sheets of quotes, and requests for quotes
 
@@ -392,12 +388,12 @@ class Matcher:
         """The best order that the taker's reaches; where one of the two fills whole or not at all, the best with which that can be."""
         side = 1 - taker.is_buy
         best = self.book.get_best(taker.legs, side, taker.rfq)
-        if best is None or not _is_crossing(taker.is_buy, taker.price, best.price):
+        if best is None or not is_crossing(taker.is_buy, taker.price, best.price):
             return None
         if not (taker.flags & FILL_OR_KILL or taker.rfq):
             return best
         for maker in islice(self.book.list_side(taker.legs, side, taker.rfq), LOOK):
-            if not _is_crossing(taker.is_buy, taker.price, maker.price):
+            if not is_crossing(taker.is_buy, taker.price, maker.price):
                 return None
             is_whole = not taker.flags & FILL_OR_KILL or maker.left >= taker.left
             if is_whole and (not maker.flags & FILL_OR_KILL or maker.left <= taker.left):
@@ -405,7 +401,7 @@ class Matcher:
         return None
 
     def _cross(self, now: int, maker: Resting, taker: Resting) -> Match:
-        lots, code, is_makers = self._size(maker, taker)
+        lots, code, is_makers = compute_lots(self.engine.state, maker, taker)
         if lots == 0:
             return Match(None, code, is_makers)
         orders = [order for order in (maker, taker) if not self._is_registered(order)]
@@ -419,17 +415,8 @@ class Matcher:
             return Match(fill, code, False)
         if at < len(orders):
             return Match(None, code, code not in (Code.ALLOWANCE, Code.FROZEN) and orders[at] is maker)
-        return Match(None, code, self._is_makers(maker, taker, lots, code))
-
-    def _size(self, maker: Resting, taker: Resting) -> tuple[int, Code, bool]:
-        """How many units the two may trade: a reduce-only order no more than what its account holds. Where none, whose doing it is."""
-        lots = min(maker.left, taker.left)
-        for order in (maker, taker):
-            if order.flags & REDUCE_ONLY:
-                lots = min(lots, count_reducible(self.engine.state.get_account(order.account), order))
-                if lots == 0:
-                    return 0, Code.REDUCE_ONLY, order is maker
-        return lots, Code.OK, False
+        clock = max(self.engine.last_time, self.engine.state.globals.clock)
+        return Match(None, code, is_makers_fault(self.engine.state, clock, self.rules, maker, taker, lots, code))
 
     def _get_row(self, order: Resting) -> Row:
         """By which the order comes onto the chain."""
@@ -449,22 +436,6 @@ class Matcher:
     def _is_registered(self, order: Resting) -> bool:
         return self.engine.state.get_slot_nonce(order.account, self._get_slot(order.nonce)) == order.nonce
 
-    def _is_makers(self, maker: Resting, taker: Resting, lots: int, code: Code) -> bool:
-        """Whose fault a rejected TRADE is. A stale mark and a halt are nobody's: the taker waits, the makers stay."""
-        state = self.engine.state
-        if code in MAKER_CODES:
-            return True
-        if code == Code.EXPIRED:
-            return maker.valid_until < self.engine.last_time or maker.valid_until < state.globals.clock
-        if code == Code.GENERATION:
-            return maker.generation != state.get_account(maker.account).generation
-        if code not in MARGIN_CODES:
-            return False
-        signed = lots if maker.is_buy else -lots
-        flags = terms.MAKER_REDUCES * (maker.flags & REDUCE_ONLY != 0)
-        trade = Trade(maker.account, 0, taker.account, 0, maker.legs, signed, maker.price, 0, flags)
-        return margin.check(state, trade, True, self.rules)[1] != Code.OK
-
     def _record(self, maker: Resting, taker: Resting, lots: int) -> Fill:
         self.fills += 1
         g = self.engine.state.globals
@@ -472,23 +443,8 @@ class Matcher:
         return Fill(self.fills, g.clock, maker.legs, maker.price, lots, taker.is_buy, *parties, self.engine.fee)
 
 
-def count_reducible(account: Account, order: Resting) -> int:
-    """Units of the order by which all its legs' positions become smaller, at most."""
-    units = order.left
-    for leg in order.legs:
-        series, ratio = unpack_leg(leg)
-        held, change = get_lots(account.positions, series), ratio if order.is_buy else -ratio
-        units = min(units, abs(held) // abs(change)) if held * change < 0 else 0
-    return units
-
-
 def _build_reply(event: OrderReceived, order: Resting, fills: list[Fill], code: int, is_resting: bool) -> Reply:
     reason = REASONS[code] if code else "" if is_resting or not order.left else "immediate or cancel"
     left = order.left if is_resting else 0
     key = (event.account, event.nonce, event.legs, event.is_buy, event.price, event.lots)
     return Reply(event.request, OrderPlaced(*key, left, tuple(fills), code, reason))
-
-
-def _is_crossing(is_buy: int, limit: int, price: int) -> bool:
-    """Whether a taker with `limit` takes a maker at `price`."""
-    return limit >= price if is_buy else limit <= price
