@@ -15,7 +15,8 @@ Rate = Annotated[float, msgspec.Meta(gt=0, le=10_000)]
 
 
 class MarketSection(Section, frozen=True):
-    """Where prices come from. `origin` is the chain time at which a walk starts; a replay starts where its window does. From chain time
+    """Where prices come from. `origin` is the chain time at which a walk starts, by default that of the deployment; a replay starts where
+    its window does. From chain time
     `shock_at` on, if it is set, every forward is higher by the share `shock`. A walk lists one more expiry so many chain seconds after its
     start, if `first_expiry_s` is set.
     """
@@ -35,7 +36,7 @@ class MarketSection(Section, frozen=True):
 class Actor(Config, frozen=True):
     """`keys` are files; `every_s` is the pace of its ticks on the wall."""
 
-    sequencer: str = "ws://127.0.0.1:9545"
+    sequencer: str = "ws://127.0.0.1:8650"
     keys: list[str] = msgspec.field(default_factory=list)
     every_s: Rate = 1.0
     market: MarketSection = MarketSection()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import trio
 from coincurve import PrivateKey
 
@@ -15,7 +16,7 @@ from l1.provider import Provider
 from node.errors import NodeCode, NodeError
 from node.logs import LogFunction, configure_logs, make_log
 from protocol.codes import Code
-from sim.actors.config import Actor, TraderConfig, load_keys, open_source
+from sim.actors.config import Actor, MarketSection, TraderConfig, load_keys, open_source
 from sim.actors.funding import open_accounts
 from sim.actors.trader import Trader
 from sim.client import CallRefused, Disconnected, Session, open_session
@@ -76,11 +77,22 @@ async def connect(nursery: trio.Nursery, url: str) -> Session:
             await trio.sleep(RETRY_S)
 
 
+async def place_market(config: Actor, deployment: Deployment) -> MarketSection:
+    """A walk that names no start begins with the deployment, so that all actors see the same one."""
+    if config.market.kind != "walk" or config.market.origin:
+        return config.market
+    async with Provider(config.l1.url, timeout_s=config.l1.timeout_s) as provider:
+        header = await Client(provider).get_header(deployment.block)
+    if header is None:
+        raise NodeError(NodeCode.CHAIN, f"the endpoint does not have block {deployment.block}, where the deployment begins")
+    return msgspec.structs.replace(config.market, origin=header.time)
+
+
 async def open_scene(nursery: trio.Nursery, name: str, config: Actor) -> Scene:
     """Connected. Raises `NodeError` if the sequencer serves another deployment."""
     log = make_log(configure_logs(config.log, name))
     deployment = read_deployment(config)
-    source = open_source(config.market)
+    source = open_source(await place_market(config, deployment))
     session = await connect(nursery, config.sequencer)
     status = await session.call("public/status")
     if int(status["vault"], 16) != deployment.addresses["Vault"] or status["chain_id"] != deployment.chain_id:

@@ -19,7 +19,14 @@ def add_daemon_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """--config, --set, --with-parent, --print-default."""
     options = (
         click.option("--config", "config", type=click.Path(path_type=Path), help="TOML file; defaults for what it leaves out."),
-        click.option("--set", "overrides", multiple=True, metavar="FIELD=VALUE", callback=parse_overrides, help="Override a field."),
+        click.option(
+            "--set",
+            "overrides",
+            multiple=True,
+            metavar="FIELD=VALUE",
+            callback=parse_overrides,
+            help="Override a field, such as l1.confirmations=3; once for each.",
+        ),
         click.option("--with-parent", is_flag=True, help="Stop when stdin closes."),
         click.option("--print-default", is_flag=True, help="Print the default configuration and stop."),
     )

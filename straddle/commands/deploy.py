@@ -26,12 +26,24 @@ def parse_address(_context: click.Context, _parameter: click.Parameter, value: o
 @click.option("--url", default="http://127.0.0.1:8545", show_default=True, help="The L1 endpoint.")
 @click.option("--out", default="deployment.json", show_default=True, type=click.Path(path_type=Path), help="The deployment file.")
 @click.option("--verify", is_flag=True, help="Deploy nothing: compare what stands on chain with the file and with the built contracts.")
-@click.option("--preset", default="devnet", show_default=True, type=click.Choice(["devnet", "mainnet", "minimal"]))
+@click.option(
+    "--preset",
+    default="devnet",
+    show_default=True,
+    type=click.Choice(["devnet", "mainnet", "minimal"]),
+    help="Which of the parameters in protocol/params.py.",
+)
 @click.option("--speed", default=1, show_default=True, type=click.IntRange(1, 1_000_000), help="Of the chain's clock; durations follow it.")
 @click.option("--key", type=click.Path(path_type=Path), help="Keystore of the deployer, or a devnet key file.")
 @click.option("--password-file", type=click.Path(path_type=Path), help="Of the keystore.")
 @click.option("--sequencer", callback=parse_address, help="Address that may post batches.")
-@click.option("--oracle", "oracles", multiple=True, callback=parse_address, help="Address of an oracle; once for each, in order.")
+@click.option(
+    "--oracle",
+    "oracles",
+    multiple=True,
+    callback=parse_address,
+    help="Address of an oracle; once for each, in order: 3, or 5 with --preset mainnet.",
+)
 @click.option("--token", callback=parse_address, help="An ERC-20 with 6 decimals; without it a token with an open mint is deployed.")
 def command(
     url: str,
@@ -49,7 +61,9 @@ def command(
 
     Nothing that is deployed has an owner: whatever is given here is fixed for ever. Example, on a devnet whose keys are in files:
 
-    straddle deploy --key deployer.json --sequencer 0x7099... --oracle 0x3C44... --oracle 0x90F7... --oracle 0x15d3...
+    \b
+    straddle deploy --key deployer.json --sequencer 0x7099... \\
+        --oracle 0x3C44... --oracle 0x90F7... --oracle 0x15d3...
 
     With --verify: one line for each contract, and the exit code 1 if one is not what was built with the file's parameters. What is wrong
     has one of these codes: code-missing, code-other, arguments-other, creation-other, wiring-other.

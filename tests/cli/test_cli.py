@@ -8,9 +8,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import pytest
+import trio
 
+from challenger.config import ChallengerConfig
+from node.config import L1, Config
+from sequencer.config import SequencerConfig
+from sim.actors.config import LiquidatorConfig, MakersConfig, MarketSection, OracleConfig, TakersConfig
+from sim.actors.runtime import place_market, read_deployment
 from straddle.__main__ import main
+from tests.checks.tree import ROOT
 
 COMMANDS = ("devnet", "deploy", "sequencer", "challenger", "withdraw", "sim", "demo", "exit-drill")
 SIM = ("replay", "lies", "oracle", "makers", "takers", "accomplice")
@@ -148,6 +156,29 @@ def test_devnet__port_taken__one_line_with_a_code() -> None:
     assert "Traceback" not in result.stderr
 
 
+def find_origin(url: str, named: int) -> int:
+    """Where a walk begins whose file says `named`: 0 for the deployment in this folder."""
+    config = OracleConfig(l1=L1(url=url), market=MarketSection(origin=named))
+    return trio.run(place_market, config, read_deployment(config)).origin
+
+
+def list_fields(kind: type[Config]) -> set[str]:
+    """Dotted, as `--set` takes them."""
+    return {
+        name if field is None else f"{name}.{field}"
+        for name, table in msgspec.to_builtins(kind()).items()
+        for field in (table if isinstance(table, dict) else (None,))
+    }
+
+
+@pytest.mark.parametrize("kind", [SequencerConfig, ChallengerConfig, OracleConfig, MakersConfig, TakersConfig, LiquidatorConfig])
+def test_guide__explains_every_field_and_has_its_ports(kind: type[Config]) -> None:
+    page = (ROOT / "docs/operating/running.md").read_text()
+    assert not [field for field in sorted(list_fields(kind)) if f"`{field}`" not in page]
+    assert f":{SequencerConfig().server.port}`" in page
+    assert OracleConfig().sequencer == f"ws://127.0.0.1:{SequencerConfig().server.port}"
+
+
 def test_devnet_deploy_verify__as_a_user_does_it(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A chain, the contracts on it, and the check that they are what was built; then against a file that says otherwise."""
     from l1.keys import derive_dev_keys, save_dev_key
@@ -162,15 +193,18 @@ def test_devnet_deploy_verify__as_a_user_does_it(run: Run, tmp_path: Path, monke
     )
     try:
         assert devnet.stdout is not None
-        url = json.loads(devnet.stdout.readline())["url"]
+        ready = json.loads(devnet.stdout.readline())
+        url = ready["url"]
         addresses = ["0x" + key.address.hex() for key in keys[1:]]
         oracles = [word for address in addresses[1:] for word in ("--oracle", address)]
         done = run("deploy", "--url", url, "--key", "deployer.json", "--sequencer", addresses[0], *oracles)
         assert done.returncode == 0, done.stderr
         right = run("deploy", "--url", url, "--verify")
         assert (right.returncode, right.stdout.count(" ok\n")) == (0, 29), right.stdout
+        assert ready["genesis_time"] <= find_origin(url, 0) <= ready["genesis_time"] + 600
+        assert find_origin(url, 7) == 7
         stranger = run("withdraw", "--url", url, "--key", "deployer.json")
-        assert (stranger.returncode, stranger.stdout.splitlines()[0]) == (1, "this key has no account")
+        assert (stranger.returncode, stranger.stdout.splitlines()[0]) == (1, f"0x{keys[0].address.hex()} has no account")
         again = run("deploy", "--url", url, "--key", "deployer.json", "--sequencer", addresses[0], *oracles)
         assert again.returncode == 2
         content = json.loads((tmp_path / "deployment.json").read_text())
