@@ -7,12 +7,16 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from types import CodeType, FunctionType
+from typing import Any
 
 import pytest
+from coincurve import PrivateKey
+from eth_account import Account
 
 from protocol import steps
 from protocol.codes import Code
-from protocol.operations import Kind
+from protocol.operations import MAX_FEE_CAP, Kind
+from protocol.signing import compute_domain, compute_order_digest
 from protocol.steps import MODULES
 from tests.checks.tree import ROOT, read_texts
 
@@ -130,3 +134,17 @@ def test_every_file_that_is_named_exists() -> None:
     named += [(path, name) for path, text in TEXTS.items() for name in re.findall(r"\b[Tt]win(?: of)?:? ([\w/]+\.(?:vy|py))\b", text)]
     assert named
     assert [item for item in named if "NAME" not in item[1] and not (ROOT / item[1]).exists()] == []
+
+
+def test_api__its_example_signs_an_order_as_the_rules_read_it() -> None:
+    page, secret, vault = PAGES["docs/api.md"], b"\x07" * 32, 0xABC
+    room: dict[str, Any] = {"Account": Account}
+    exec(re.search(r"```python\n(.*?)```", page, re.DOTALL)[1], room)  # type: ignore[index]  # noqa: S102 - the page is ours
+    names = "account underlying expiry strike isCall isBuy price lots postOnly reduceOnly fillOrKill feeCap nonce generation validUntil"
+    terms = (1, 0, 1_774_598_400, 10**11, 1, 1, 12_345_000, 10, 1, 0, 0, MAX_FEE_CAP, 9, 2, 1_774_000_000)
+    status = {"chain_id": 31_337, "vault": f"0x{vault:040x}"}
+    signature = bytes.fromhex(room["sign_order"](secret, status, dict(zip(names.split(), terms, strict=True))))
+    digest = compute_order_digest(compute_domain(31_337, vault), terms)
+    signed = PrivateKey(secret).sign_recoverable(digest, hasher=None)
+    assert signature == signed[:64] + bytes((27 + signed[64],))
+    assert f"{MAX_FEE_CAP:,}" in page
