@@ -199,7 +199,7 @@ def measure() -> dict[str, Any]:
 
 def show(figures: dict[str, Any]) -> None:
     """For people."""
-    console, two = Console(), figures["two_parties"]
+    console, two = Console(width=100), figures["two_parties"]
     console.print(f"two parties: {two['txs']} transactions, {two['gas_without_the_step']:,} gas without the step")
     table = Table("Sybils", "rounds", "transactions", "gas", "repaid", "net", "delay", "bound", title="played on an EVM (devnet's times)")
     for game in figures["played"]:

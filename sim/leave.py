@@ -83,7 +83,7 @@ class Leaver:
             if is_open:
                 await self._wait_for_batch("the deposit")
             else:
-                self._say("this key has no account")
+                self._say(f"0x{self._owner.to_bytes(20, 'big').hex()} has no account")
             return not is_open
         account = ledger.state.get_account(found[0])
         if account.cash <= 0 and not account.positions:
@@ -150,7 +150,7 @@ async def leave(url: str, path: Path, key: Key, amount: int, say: Say, *, with_p
             if is_newest and await leaver.step():
                 break
         nursery.cancel_scope.cancel()
-    say(f"the vault has paid {format_usd(leaver.paid)}" if leaver.paid else "nothing was paid: nothing is free, or no step was left for it")
+    say(f"the vault has paid {format_usd(leaver.paid)}" if leaver.paid else "nothing was paid")
     return EXIT_PAID if leaver.paid else EXIT_NOTHING
 
 

@@ -118,5 +118,7 @@ def read_quotes(path: Path, underlyings: tuple[str, ...]) -> Iterator[Quote]:
                     yield parse_quote(row)
                 except (ValueError, KeyError, AttributeError) as error:
                     raise QuoteFileError(f"{path.name}, line {line}: {error}") from error
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+    except OSError as error:
+        raise QuoteFileError(f"cannot read {path}: {error.strerror or error}") from error
+    except (EOFError, UnicodeDecodeError, csv.Error) as error:
         raise QuoteFileError(f"{path.name}: {error}") from error

@@ -23,10 +23,10 @@ def command() -> None:
 @click.option("--trades", default=2_000, show_default=True, type=click.IntRange(0), help="Fewer than these are a failure.")
 @click.option("--out", default=".out", show_default=True, type=click.Path(path_type=Path), help="Folder of replay.json and of the logs.")
 def replay(file: Path, start: str, end: str, speed: int, lie: str | None, seed: int, rate: float, trades: int, out: Path) -> int:
-    """Trade a recorded day, faster than it was: FILE is in Tardis.dev's options_chain format, packed or not, inverse and linear options
+    """Trade a recorded day, faster than it was: FILE is in Tardis.dev's options_chain format, plain or gzip, inverse and linear options
     side by side.
 
-    Its quotes become makers' orders, and the marks follow them. Takers are synthetic and seeded: no such file says who traded. Everything
+    Its quotes become makers' sheets, and the marks follow them. Takers are synthetic and seeded: no such file says who traded. Everything
     runs as processes of its own, and what is reported was read from L1.
     """
     import trio
