@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 import trio
 
+from challenger.audit import Hidden
 from challenger.config import ChallengerConfig
+from challenger.evidence import AlertCode
 from challenger.runtime import build_settings
 from challenger.session import Session, Surroundings
 from challenger.sink import Sink
@@ -23,6 +25,7 @@ from l1.keys import derive_dev_keys, save_dev_key
 from l1.provider import Provider, Unavailable
 from l1.sender import MemoryJournal, Sender, ignore_log
 from l1.sender_queue import Policy
+from l1.shapes import Header, Log
 from node.config import load_config
 from node.store import Items
 from protocol.operations import build_deposit
@@ -143,6 +146,7 @@ async def test_daemons__lie_against_truth_with_a_kill_between__truth_is_final(tm
             assert (await get_claim(client, deployment.get_address("Claims"), right.claim_id)).is_final
             await check_costs(client, deployment)
             await check_blind(client, deployment, watcher)
+            await check_forgetful(client, deployment, watcher)
             with run_challenger(watcher, "--once") as once:
                 assert await trio.to_thread.run_sync(once.process.wait, 30) == 3
     check_reports(honest / "data", wrong.claim_id)
@@ -167,6 +171,33 @@ async def check_blind(client: Client, deployment: Deployment, folder: Path) -> N
     items.close()
     (report,) = [json.loads(line) for line in (folder / "reports.jsonl").read_text().splitlines()]
     assert (report["type"], report["judgement"], report["claim_id"]) == ("verdict", "unavailable", "0x")
+
+
+class ForgetfulClient(Client):
+    """An endpoint whose index has lost the claims."""
+
+    def __init__(self, provider: Provider, claims: bytes) -> None:
+        super().__init__(provider)
+        self._claims = claims
+
+    async def get_logs(self, header: Header, addresses: Sequence[bytes]) -> tuple[Log, ...]:
+        return tuple(log for log in await super().get_logs(header, addresses) if log.address != self._claims)
+
+    async def get_logs_of(self, headers: Sequence[Header], addresses: Sequence[bytes]) -> tuple[Log, ...]:
+        return tuple(log for log in await super().get_logs_of(headers, addresses) if log.address != self._claims)
+
+
+async def check_forgetful(client: Client, deployment: Deployment, folder: Path) -> None:
+    """What it left out is found by what the contract says."""
+    config = load_config(folder / "config.toml", ChallengerConfig)
+    items = Items(folder / "forgetful.db")
+    sink = Sink(folder, items, ignore_log)
+    forgetful = ForgetfulClient(client.provider, deployment.get_address("Claims"))
+    around = Surroundings(config, deployment, build_settings(config, deployment, None), forgetful, None, items, sink, ignore_log)
+    with trio.fail_after(30), pytest.RaisesGroup(Hidden, flatten_subgroups=True):
+        await Session(around).run()
+    items.close()
+    assert [json.loads(alert)["code"] for alert in sink.alerts] == [AlertCode.HIDDEN]
 
 
 async def check_costs(client: Client, deployment: Deployment) -> None:
