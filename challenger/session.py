@@ -273,16 +273,15 @@ class Session:
     async def _submit_all(self) -> None:
         """In the order in which the machine wants them: nonces are given out here."""
         sender, deployment = self.around.sender, self.around.deployment
-        claims = deployment.get_address("Claims")
         async for send in self._sends:
             assert sender is not None, "nothing is sent without a key"
             if self.state.board.now > send.deadline:  # it waited for an endpoint
                 await self._events_in.send(MoveFailed(send.name, self.state.board.header.number, "too late"))
                 continue
             call = make_call(send.action, deployment.params.stake_wei)
-            data = encode_call("Claims", call.function, call.arguments)
+            to, data = deployment.get_address(call.contract), encode_call(call.contract, call.function, call.arguments)
             try:
-                number = await sender.submit(claims, data, call.value, call.gas, f"{send.name}#{send.attempt}")
+                number = await sender.submit(to, data, call.value, call.gas, f"{send.name}#{send.attempt}")
             except NotSent as error:
                 self.around.log("action.not-sent", {"name": send.name, "attempt": send.attempt, "reason": str(error)})
                 await self._events_in.send(MoveFailed(send.name, self.state.board.header.number, str(error)))

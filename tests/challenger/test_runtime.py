@@ -19,7 +19,7 @@ from challenger.runtime import build_settings
 from challenger.session import Session, Surroundings
 from challenger.sink import Sink
 from l1.client import Client
-from l1.contracts import Claimed, decode_logs, encode_post, get_claim, read
+from l1.contracts import Claimed, decode_logs, encode_post, encode_send, get_claim, read
 from l1.deploy import Deployment, Plan, deploy, save_deployment
 from l1.keys import derive_dev_keys, save_dev_key
 from l1.provider import Provider, Unavailable
@@ -150,6 +150,26 @@ async def test_daemons__lie_against_truth_with_a_kill_between__truth_is_final(tm
             with run_challenger(watcher, "--once") as once:
                 assert await trio.to_thread.run_sync(once.process.wait, 30) == 3
     check_reports(honest / "data", wrong.claim_id)
+
+
+async def test_daemon__queue_that_nobody_takes_in__is_posted(tmp_path: Path) -> None:
+    with run_devnet(tmp_path / "devnet", "--block-time", "0.2", "--speed", "8") as devnet:
+        url = devnet.ready["url"]
+        async with Provider(url) as provider, trio.open_nursery() as nursery:
+            client = Client(provider)
+            deployment = await set_up(client, "devnet")
+            file, inbox = tmp_path / "deployment.json", deployment.get_address("Inbox")
+            save_deployment(file, deployment)
+            stranger = Sender(client, VILLAIN, CHAIN_ID, MemoryJournal(), Policy(depth=1), poll_s=0.02)
+            nursery.start_soon(stranger.run)
+            (fee,) = await read(client, "Inbox", inbox, "fee")
+            assert (await stranger.send(inbox, encode_send(b"\x00", b""), fee, 300_000)).ok
+            honest = write_config(tmp_path / "honest", url, file, HONEST)
+            with run_challenger(honest) as daemon, trio.fail_after(60):
+                while await read(client, "Inbox", inbox, "messages_consumed") != (1,):
+                    daemon.check()
+                    await trio.sleep(0.1)
+            nursery.cancel_scope.cancel()
 
 
 class BlindClient(Client):
