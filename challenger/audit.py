@@ -1,7 +1,7 @@
 """What the events told, beside what the contract says at the same block.
 
-A challenger knows claims and moves by their events alone. An endpoint that leaves one out, by a lie or a broken index, would otherwise
-be found out only when the claim that it hides is final.
+A challenger knows claims, moves and forced messages by their events alone. An endpoint that leaves one out, by a lie or a broken index,
+would otherwise be found out only when the claim that it hides is final.
 """
 
 from functools import reduce
@@ -30,6 +30,14 @@ async def audit(client: Client, claims: bytes, board: Board, links: tuple[Link, 
             await _audit_claim(client, claims, board, link)
         if link.status == Status.PENDING:
             await _audit_group(client, claims, board, link)
+
+
+async def audit_queue(client: Client, inbox: bytes, board: Board) -> None:
+    """Of the forced messages: those that wait are posted when nobody else does. Raises as `audit` does."""
+    (count,) = await read(client, "Inbox", inbox, "message_count", (), board.header.hash)
+    (consumed,) = await read(client, "Inbox", inbox, "messages_consumed", (), board.header.hash)
+    if (consumed, count) != (board.consumed, board.consumed + len(board.waiting)):
+        raise Hidden(f"{len(board.waiting)} messages wait by the events, {count - consumed} by the contract, or others")
 
 
 async def _audit_claim(client: Client, claims: bytes, board: Board, link: Link) -> None:

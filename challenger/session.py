@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import trio
 
-from challenger.audit import Hidden, audit
+from challenger.audit import Hidden, audit, audit_queue
 from challenger.calls import make_call
 from challenger.config import ChallengerConfig
 from challenger.epochs import compute_links, find_untraced
@@ -177,13 +177,14 @@ class Session:
     async def _audit(self) -> None:
         """A few times in every grace."""
         around = self.around
-        claims, wait_s = around.deployment.get_address("Claims"), self._poll_s
+        inbox, claims, wait_s = around.deployment.get_address("Inbox"), around.deployment.get_address("Claims"), self._poll_s
         while True:
             await trio.sleep(wait_s)
             if not self.state.is_live or len(self.state.boards) < 3:
                 continue
             state, board = self.state, self.state.boards[-2]  # some nodes answer for the newest block with what they are mining
             try:
+                await audit_queue(around.client, inbox, board)
                 await audit(around.client, claims, board, compute_links(board, state.truths, board.now, state.base))
             except (Unavailable, RpcError) as error:
                 around.log("l1.unavailable", {"error": str(error)})

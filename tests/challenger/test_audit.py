@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from challenger.audit import Hidden, audit
+from challenger.audit import Hidden, audit, audit_queue
 from challenger.board import Status, apply_block, create_board
 from challenger.epochs import compute_links
 from l1.client import Client
 from l1.contracts import ClaimDied, Claimed, ClaimPromoted, Descended, PositionReopened, Revealed
 from l1.shapes import Malformed
 from sim.arena import Garbage, Party, Strategy, Villain, World, find_right, play
-from sim.court import Block, Court
+from sim.court import STRANGER, Block, Court
 
 ALICE = 0xA11CE
 TOLD = (Claimed, ClaimDied, ClaimPromoted, Descended, Revealed, PositionReopened)
@@ -35,7 +35,8 @@ async def check(alice: Party, blocks: Sequence[Block]) -> None:
     board = create_board(court.params, alice.state.settings.genesis_root)
     for block in blocks:
         board = apply_block(board, block.header, block.events)
-    claims = bytes.fromhex(court.contracts["Claims"].address[2:])
+    inbox, claims = (bytes.fromhex(court.contracts[name].address[2:]) for name in ("Inbox", "Claims"))
+    await audit_queue(CourtClient(court), inbox, board)
     await audit(CourtClient(court), claims, board, compute_links(board, alice.state.truths, board.now))
 
 
@@ -65,6 +66,24 @@ async def check_each_left_out(alice: Party) -> set[type]:
                     await check(alice, [*blocks[:number], less, *blocks[number + 1 :]])
                 kinds.add(type(event))
     return kinds
+
+
+async def test_forced_message__left_out__is_missed_while_it_waits_and_after() -> None:
+    world = World()
+    court, alice = world.court, Party(world, ALICE)
+    for _ in range(2):
+        court.transact(STRANGER, "Inbox", "send", b"\x00", b"", value=court.call("Inbox", "fee"))
+    await check(alice, court.blocks)
+    with pytest.raises(Hidden):
+        await check(alice, court.blocks[:-1])
+    with pytest.raises(Malformed):
+        await check(alice, [*court.blocks[:-2], court.blocks[-1]])
+    queued = court.blocks[:]
+    court.advance(court.params.inclusion_delay_s + 1)
+    court.transact(STRANGER, "Inbox", "post_queue")
+    await check(alice, court.blocks)
+    with pytest.raises(Hidden):
+        await check(alice, queued)
 
 
 async def test_tournament__every_event_left_out_once__is_missed() -> None:

@@ -114,6 +114,15 @@ async def wait_for(daemons: Sequence[Child], client: Client, deployment: Deploym
         raise AssertionError(f"no {name}: {[read_end(daemon.log) for daemon in daemons]}") from None
 
 
+async def wait_for_status(folder: Path, block: int) -> None:
+    """Until the daemon has seen that block."""
+    with trio.fail_after(20):
+        while True:
+            if json.loads((folder / "status.json").read_text())["block"] >= block:
+                return
+            await trio.sleep(0.05)
+
+
 async def test_daemons__lie_against_truth_with_a_kill_between__truth_is_final(tmp_path: Path) -> None:
     with run_devnet(tmp_path / "devnet", "--block-time", "0.2", "--speed", "8") as devnet:
         url = devnet.ready["url"]
@@ -137,6 +146,7 @@ async def test_daemons__lie_against_truth_with_a_kill_between__truth_is_final(tm
                     await wait_for(running, client, deployment, "ClaimFinal")
                     await wait_for(running, client, deployment, "StakeWithdrawn")
                     await wait_for(running, client, deployment, "WorkPaid")
+                    await wait_for_status(honest / "data", (await client.get_head()).number)
                     second.process.send_signal(signal.SIGTERM)
                     assert await trio.to_thread.run_sync(second.process.wait, 20) == 0
             claims = [event for _, event in await read_events(client, deployment) if isinstance(event, Claimed)]
