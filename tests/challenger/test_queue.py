@@ -20,6 +20,7 @@ from sim.court import STRANGER
 ALICE, CAROL = 0xA11CE, 0xCA401
 USD = 1_000_000
 MAX_MESSAGES = 256  # that one batch takes
+COLD_GAS = 2_100  # of a message's hash in storage
 
 
 class Silence:
@@ -129,7 +130,7 @@ def test_more_than_a_batch_takes__is_posted_in_two_and_the_gas_suffices_twice() 
     assert get_names(alice) == [f"queue:{s.first}", f"queue:{s.first + MAX_MESSAGES}"]
     assert (s.get_posts(), alice.failures) == ([ALICE, ALICE], [])
     gas = [receipt.gas for receipt in s.court.receipts if receipt.function == "Inbox.post_queue"]
-    assert 2 * max(gas) < QUEUE_GAS
+    assert 2 * (max(gas) + MAX_MESSAGES * COLD_GAS) < QUEUE_GAS, "this chain counts what an earlier transaction wrote as warm"
     assert not alice.state.board.waiting
 
 
