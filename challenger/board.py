@@ -1,6 +1,7 @@
-"""The claims contract's state as its events tell it: a fold over blocks, kept as immutable boards so that a block can be undone.
+"""The claims contract's state and the queue of forced messages, as events tell them: a fold over blocks, kept as immutable boards so that a
+block can be undone.
 
-Anybody may enter claims without end. So a block costs what it changes, however large
+Anybody may enter claims, and messages, without end. So a block costs what it changes, however large
 the board is, and boards share what they have in common.
 
 Raises `Malformed` for events that the contracts cannot have emitted: the endpoint lies, or serves another deployment.
@@ -18,6 +19,7 @@ from l1.contracts import (
     ClaimFinal,
     ClaimPromoted,
     Descended,
+    MessageQueued,
     PositionReopened,
     Revealed,
     StakeMoved,
@@ -107,6 +109,8 @@ class Board:
     work: Map[int, Map[bytes, int]] = field(default_factory=Map)  # worker -> claim -> wei that was not paid out
     paid: Map[bytes, int] = field(default_factory=Map)  # wei out of a final claim's pot
     epochs: dict[int, Epoch] = field(default_factory=dict)  # ascending; never changed in place
+    consumed: int = 0  # forced messages that batches have taken in
+    waiting: Map[int, int] = field(default_factory=Map)  # times of those that come next, by their index
 
     @property
     def now(self) -> int:
@@ -184,7 +188,10 @@ class _Draft:
 
     def apply(self, event: L1Event) -> None:
         match event:
+            case MessageQueued():
+                self._queue(event)
             case BatchPosted():
+                self._consume(event)
                 self._post(event)
             case Claimed():
                 self._claim(event)
@@ -213,7 +220,7 @@ class _Draft:
                 self._change(work=self.board.work.set(worker, self.board.work[worker].discard(claim_id)))
                 self._change(paid=self.board.paid.set(claim_id, self.board.paid.get(claim_id, 0) + amount))
             case _:
-                pass  # messages, deposits and withdrawals are not about claims; a win shows in its position
+                pass  # deposits and withdrawals are not about claims; a win shows in its position
 
     def _change(self, **changes: Any) -> None:
         self.board = replace(self.board, **changes)
@@ -223,6 +230,19 @@ class _Draft:
 
     def _place(self, position: Position) -> None:
         self._change(positions=self.board.positions.set(position.id, position))
+
+    def _queue(self, event: MessageQueued) -> None:
+        if event.index != self.board.consumed + len(self.board.waiting):
+            raise Malformed("a message out of its place")
+        self._change(waiting=self.board.waiting.set(event.index, event.time))
+
+    def _consume(self, event: BatchPosted) -> None:
+        start, count, waiting = event.message_start, event.message_count, self.board.waiting
+        if start != self.board.consumed or count > len(waiting):
+            raise Malformed("a batch takes in messages that do not wait")
+        for index in range(start, start + count):
+            waiting = waiting.discard(index)
+        self._change(consumed=start + count, waiting=waiting)
 
     def _post(self, event: BatchPosted) -> None:
         record = Record(

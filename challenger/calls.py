@@ -1,4 +1,4 @@
-"""Actions as calls of the claims contract, with gas limits that never depend on an estimate."""
+"""Actions as calls of the claims contract or the inbox, with gas limits that never depend on an estimate."""
 
 from typing import Any, NamedTuple
 
@@ -8,6 +8,7 @@ from challenger.events import (
     Descend,
     Finalize,
     PostClaim,
+    PostQueue,
     Promote,
     Prove,
     Reopen,
@@ -23,16 +24,18 @@ CLAIM_GAS = 1_000_000
 MOVE_GAS = 700_000
 PROVE_GAS = 1 << 24
 SHORT_GAS = 500_000
+QUEUE_GAS = 3_000_000  # of as many messages as one batch takes
 LEAF_BYTES = 32
 
 
 class Call(NamedTuple):
-    """Of `Claims`; `value` in wei."""
+    """`value` in wei."""
 
     function: str
     arguments: tuple[Any, ...]
     value: int
     gas: int
+    contract: str = "Claims"
 
 
 def make_call(action: Action, stake_wei: int) -> Call:
@@ -63,3 +66,5 @@ def make_call(action: Action, stake_wei: int) -> Call:
             return Call("withdraw_stake", (stake_id,), 0, SHORT_GAS)
         case WithdrawWork(claim_id):
             return Call("withdraw_work", (claim_id,), 0, SHORT_GAS)
+        case PostQueue():
+            return Call("post_queue", (), 0, QUEUE_GAS, "Inbox")

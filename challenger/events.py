@@ -190,7 +190,14 @@ class WithdrawWork:
     claim_id: bytes
 
 
-Action = PostClaim | Reveal | Descend | Prove | Timeout | Promote | Reopen | Finalize | AdvanceStake | WithdrawStake | WithdrawWork
+@dataclass(frozen=True, slots=True)
+class PostQueue:
+    """The forced messages that wait, as a batch."""
+
+
+Action = (
+    PostClaim | Reveal | Descend | Prove | Timeout | Promote | Reopen | Finalize | AdvanceStake | WithdrawStake | WithdrawWork | PostQueue
+)
 
 # -- effects
 

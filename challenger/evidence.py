@@ -76,6 +76,7 @@ class AlertCode(StrEnum):
     STALLED = "stalled"  # nobody can win a position any more: it must be reopened
     STUCK = "stuck"  # an action keeps failing
     LAGGING = "lagging"  # the endpoint's head is old
+    HIDDEN = "hidden"  # the endpoint leaves out events: if it comes again, another endpoint is needed
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ from challenger.events import (
 )
 from challenger.evidence import Alert, AlertCode, Evidence, Judgement, Verdict
 from challenger.money import WITHDRAW_GAS, compute_wage, plan_money
+from challenger.queue import plan_queue
 from challenger.reports import collect_alerts, collect_evidence, judge_claims, skip_past
 from challenger.state import KEPT_BOARDS, Challenger, Task, check_undo
 
@@ -62,6 +63,7 @@ def advance(state: Challenger, event: Event) -> tuple[Challenger, list[Effect]]:
 def plan(state: Challenger, board: Board, links: tuple[Link, ...], now: int) -> list[Task]:
     """All that the board asks of us, the earliest deadline first."""
     tasks = plan_claims(state, board, links, now) + plan_duels(state, board, links, now) + plan_money(state, board, links, now)
+    tasks += plan_queue(state, board, now)
     return sorted(tasks, key=lambda task: (task.deadline, task.name))
 
 

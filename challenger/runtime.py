@@ -12,6 +12,7 @@ from typing import Any
 
 import trio
 
+from challenger.audit import Hidden
 from challenger.config import ChallengerConfig
 from challenger.session import Session, Surroundings
 from challenger.sink import Sink
@@ -135,7 +136,7 @@ async def run_sessions(around: Surroundings, *, once: bool) -> None:
         try:
             await Session(around, once=once).run()
             return
-        except* (Malformed, ReorgTooDeep, WorkerDied) as group:
+        except* (Malformed, Hidden, ReorgTooDeep, WorkerDied) as group:
             reasons = sorted({str(error) for error in _flatten(group)})
             around.log("session.over", {"reasons": reasons})
         await trio.sleep(RETRY_S)

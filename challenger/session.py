@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 
 import trio
 
+from challenger.audit import Hidden, audit, audit_queue
 from challenger.calls import make_call
 from challenger.config import ChallengerConfig
-from challenger.epochs import find_untraced
+from challenger.epochs import compute_links, find_untraced
 from challenger.events import (
     BlockSeen,
     BlockUndone,
@@ -31,7 +32,7 @@ from challenger.events import (
     TraceReveal,
     TraceStep,
 )
-from challenger.evidence import Truth
+from challenger.evidence import Alert, AlertCode, Truth
 from challenger.machine import advance
 from challenger.sink import Sink
 from challenger.state import Settings, create_challenger
@@ -58,6 +59,7 @@ MAX_RETRY_S = 30.0
 MAX_REASONS = 16  # that are told of one epoch: an endpoint chooses its words
 QUEUE = 4_096
 MAX_AT_ONCE = 64  # events that are handled before anything else runs
+AUDITS = 4  # in a grace
 TRUTH = "truth"
 T = TypeVar("T")
 
@@ -93,7 +95,7 @@ class Session:
         self._sends_in, self._sends = trio.open_memory_channel[Send](math.inf)  # the machine bounds them; near a deadline it does not wait
 
     async def run(self) -> None:
-        """Raises, in a group, `Malformed` or `ReorgTooDeep` when the endpoint cannot be followed any further."""
+        """Raises, in a group, `Malformed`, `Hidden` or `ReorgTooDeep` when the endpoint cannot be followed any further."""
         around = self.around
         tracer = await start_tracer(around.deployment.rules, around.config.dispute.steps)
         try:
@@ -108,6 +110,7 @@ class Session:
                 nursery.start_soon(self._forward, blocks)
                 nursery.start_soon(self._submit_all)
                 nursery.start_soon(self._tick)
+                nursery.start_soon(self._audit)
                 await self._loop()
                 nursery.cancel_scope.cancel()
         finally:
@@ -170,6 +173,25 @@ class Session:
         while self.around.deployment.speed == 1:
             await self._events_in.send(ClockElapsed(clock.now()))
             await trio.sleep(TICK_S)
+
+    async def _audit(self) -> None:
+        """A few times in every grace."""
+        around = self.around
+        inbox, claims, wait_s = around.deployment.get_address("Inbox"), around.deployment.get_address("Claims"), self._poll_s
+        while True:
+            await trio.sleep(wait_s)
+            if not self.state.is_live or len(self.state.boards) < 3:
+                continue
+            state, board = self.state, self.state.boards[-2]  # some nodes answer for the newest block with what they are mining
+            try:
+                await audit_queue(around.client, inbox, board)
+                await audit(around.client, claims, board, compute_links(board, state.truths, board.now, state.base))
+            except (Unavailable, RpcError) as error:
+                around.log("l1.unavailable", {"error": str(error)})
+            except Hidden as error:
+                around.sink.tell(Alert(AlertCode.HIDDEN, str(error)))
+                raise
+            wait_s = around.deployment.params.grace_s / AUDITS / around.deployment.speed
 
     # -- effects
 
@@ -252,16 +274,15 @@ class Session:
     async def _submit_all(self) -> None:
         """In the order in which the machine wants them: nonces are given out here."""
         sender, deployment = self.around.sender, self.around.deployment
-        claims = deployment.get_address("Claims")
         async for send in self._sends:
             assert sender is not None, "nothing is sent without a key"
             if self.state.board.now > send.deadline:  # it waited for an endpoint
                 await self._events_in.send(MoveFailed(send.name, self.state.board.header.number, "too late"))
                 continue
             call = make_call(send.action, deployment.params.stake_wei)
-            data = encode_call("Claims", call.function, call.arguments)
+            to, data = deployment.get_address(call.contract), encode_call(call.contract, call.function, call.arguments)
             try:
-                number = await sender.submit(claims, data, call.value, call.gas, f"{send.name}#{send.attempt}")
+                number = await sender.submit(to, data, call.value, call.gas, f"{send.name}#{send.attempt}")
             except NotSent as error:
                 self.around.log("action.not-sent", {"name": send.name, "attempt": send.attempt, "reason": str(error)})
                 await self._events_in.send(MoveFailed(send.name, self.state.board.header.number, str(error)))

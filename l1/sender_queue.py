@@ -9,7 +9,7 @@ The machine judges by what a chain observation says, never by what a node answer
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import msgpack
@@ -101,6 +101,7 @@ class Intent:
     sent: int
     reason: str = ""
     done: bytes = b""  # hash of what landed, once it is deep
+    is_short: bool = field(default=False, compare=False)  # the account could not pay for the last attempt; not written down
 
     @property
     def is_filling(self) -> bool:
@@ -268,6 +269,12 @@ def compute_bump(queue: Queue, last: Attempt) -> Attempt | None:
     return None if cap > queue.policy.max_cap else Attempt(min(tip, cap), cap, last.filler)
 
 
+def compute_least(queue: Queue, last: Attempt) -> Attempt:
+    """The cheapest form that can be mined in the next block."""
+    tip = compute_fees(queue).tip
+    return Attempt(tip, min(queue.base_fee * BUMP_NUMERATOR // BUMP_DENOMINATOR + tip, queue.policy.max_cap), last.filler)
+
+
 def _replace(queue: Queue, intent: Intent) -> Queue:
     return replace(queue, pending=tuple(intent if other.nonce == intent.nonce else other for other in queue.pending))
 
@@ -303,8 +310,7 @@ def _fill(queue: Queue, intent: Intent, reason: str) -> tuple[Queue, list[Effect
     if intent.is_filling:
         return queue, []
     bump = compute_bump(queue, intent.attempts[-1]) or intent.attempts[-1]
-    intent = replace(intent, reason=reason, attempts=(*intent.attempts, replace(bump, filler=True)), sent=queue.head)
-    return _replace(queue, intent), [Persist(intent), Broadcast(intent)]
+    return _offer(queue, replace(intent, reason=reason), replace(bump, filler=True))
 
 
 def _cancel(queue: Queue, number: int) -> tuple[Queue, list[Effect]]:
@@ -320,7 +326,9 @@ def _refuse(queue: Queue, event: SendRefused) -> tuple[Queue, list[Effect]]:
         return _fill(queue, intent, f"refused: {event.message}")
     if event.refusal is Refusal.UNDERPRICED:
         # due for a bump at the next observation, not now: a node that always says so must not drive us in circles
-        return _replace(queue, replace(intent, sent=queue.head - queue.policy.patience)), []
+        return _replace(queue, replace(intent, sent=queue.head - queue.policy.patience, is_short=False)), []
+    if event.refusal is Refusal.FUNDS:
+        return _replace(queue, replace(intent, is_short=True)), []
     return queue, []
 
 
@@ -337,7 +345,7 @@ def _observe(queue: Queue, event: ChainObserved) -> tuple[Queue, list[Effect]]:
             queue = replace(queue, pending=tuple(other for other in queue.pending if other.nonce != intent.nonce))
             effects += [Forget(intent.number), Fail(intent, NONCE_TAKEN)]
         elif event.nonce <= intent.nonce:
-            queue, more = _press(queue, intent, intent.nonce in event.known)
+            queue, more = _press(queue, intent, intent.nonce in event.known, intent.nonce == event.nonce)
             effects += more
     queue, more = _close_gap(queue, event.nonce)
     return queue, effects + more
@@ -354,16 +362,37 @@ def _finish(queue: Queue, intent: Intent, receipt: Receipt, filler: bool) -> tup
     return replace(queue, pending=pending, done=kept[-KEEP_DONE:]), [Persist(done), *old, *effects]
 
 
-def _press(queue: Queue, intent: Intent, known: bool) -> tuple[Queue, list[Effect]]:
-    """Not mined: send again what the node lost, pay more for what is stuck."""
+def _press(queue: Queue, intent: Intent, known: bool, is_next: bool) -> tuple[Queue, list[Effect]]:
+    """Not mined: send again what the node lost, pay more for what is stuck. What only waits for the nonce before it is not stuck."""
+    if intent.is_short and not known:
+        return _cheapen(queue, intent)
     last = intent.attempts[-1]
-    stuck = queue.head - intent.sent >= queue.policy.patience
-    if stuck or (not known and last.cap < queue.base_fee):
+    is_old = queue.head - intent.sent >= queue.policy.patience
+    is_stuck = is_old and (is_next or not known or last.cap < queue.base_fee + last.tip)
+    if is_stuck or (not known and last.cap < queue.base_fee):
         bump = compute_bump(queue, last)
         if bump is not None:
-            intent = replace(intent, attempts=(*intent.attempts, bump), sent=queue.head)
-            return _replace(queue, intent), [Persist(intent), Broadcast(intent)]
+            return _offer(queue, intent, bump)
     return queue, [] if known else [Broadcast(intent)]
+
+
+def _cheapen(queue: Queue, intent: Intent) -> tuple[Queue, list[Effect]]:
+    """The account cannot pay: what was offered while fees were higher would stand in front of all later nonces for ever. So the cheapest
+    form that can be mined now goes out, a new one only if it is cheaper by a bump: there are never many.
+    """
+    least = compute_least(queue, intent.attempts[-1])
+    minable = [form for form in intent.attempts if form.filler == least.filler and form.cap >= queue.base_fee + least.tip]
+    best = min(minable, key=lambda form: form.cap, default=None)
+    if best is None or least.cap * BUMP_NUMERATOR < best.cap * BUMP_DENOMINATOR:
+        best = least
+    return (queue, [Broadcast(intent)]) if best == intent.attempts[-1] else _offer(queue, intent, best)
+
+
+def _offer(queue: Queue, intent: Intent, attempt: Attempt) -> tuple[Queue, list[Effect]]:
+    """The last attempt is the one that is sent; each of the others may still land."""
+    others = (other for other in intent.attempts if other != attempt)
+    intent = replace(intent, attempts=(*others, attempt), sent=queue.head)
+    return _replace(queue, intent), [Persist(intent), Broadcast(intent)]
 
 
 def _close_gap(queue: Queue, nonce: int) -> tuple[Queue, list[Effect]]:

@@ -152,7 +152,7 @@ class Party:
         for send in waiting:
             call = make_call(send.action, self.world.court.params.stake_wei)
             try:
-                self.world.court.transact(self.me, "Claims", call.function, *call.arguments, value=call.value)
+                self.world.court.transact(self.me, call.contract, call.function, *call.arguments, value=call.value)
             except Reverted as error:
                 self.failures.append(f"{send.name}: {error.reason}")
                 self.feed(MoveFailed(send.name, self.state.board.header.number, error.reason))

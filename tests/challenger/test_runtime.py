@@ -12,17 +12,20 @@ from typing import Any
 import pytest
 import trio
 
+from challenger.audit import Hidden
 from challenger.config import ChallengerConfig
+from challenger.evidence import AlertCode
 from challenger.runtime import build_settings
 from challenger.session import Session, Surroundings
 from challenger.sink import Sink
 from l1.client import Client
-from l1.contracts import Claimed, decode_logs, encode_post, get_claim, read
+from l1.contracts import Claimed, decode_logs, encode_post, encode_send, get_claim, read
 from l1.deploy import Deployment, Plan, deploy, save_deployment
 from l1.keys import derive_dev_keys, save_dev_key
 from l1.provider import Provider, Unavailable
 from l1.sender import MemoryJournal, Sender, ignore_log
 from l1.sender_queue import Policy
+from l1.shapes import Header, Log
 from node.config import load_config
 from node.store import Items
 from protocol.operations import build_deposit
@@ -111,6 +114,15 @@ async def wait_for(daemons: Sequence[Child], client: Client, deployment: Deploym
         raise AssertionError(f"no {name}: {[read_end(daemon.log) for daemon in daemons]}") from None
 
 
+async def wait_for_status(folder: Path, block: int) -> None:
+    """Until the daemon has seen that block."""
+    with trio.fail_after(20):
+        while True:
+            if json.loads((folder / "status.json").read_text())["block"] >= block:
+                return
+            await trio.sleep(0.05)
+
+
 async def test_daemons__lie_against_truth_with_a_kill_between__truth_is_final(tmp_path: Path) -> None:
     with run_devnet(tmp_path / "devnet", "--block-time", "0.2", "--speed", "8") as devnet:
         url = devnet.ready["url"]
@@ -134,6 +146,7 @@ async def test_daemons__lie_against_truth_with_a_kill_between__truth_is_final(tm
                     await wait_for(running, client, deployment, "ClaimFinal")
                     await wait_for(running, client, deployment, "StakeWithdrawn")
                     await wait_for(running, client, deployment, "WorkPaid")
+                    await wait_for_status(honest / "data", (await client.get_head()).number)
                     second.process.send_signal(signal.SIGTERM)
                     assert await trio.to_thread.run_sync(second.process.wait, 20) == 0
             claims = [event for _, event in await read_events(client, deployment) if isinstance(event, Claimed)]
@@ -143,9 +156,30 @@ async def test_daemons__lie_against_truth_with_a_kill_between__truth_is_final(tm
             assert (await get_claim(client, deployment.get_address("Claims"), right.claim_id)).is_final
             await check_costs(client, deployment)
             await check_blind(client, deployment, watcher)
+            await check_forgetful(client, deployment, watcher)
             with run_challenger(watcher, "--once") as once:
                 assert await trio.to_thread.run_sync(once.process.wait, 30) == 3
     check_reports(honest / "data", wrong.claim_id)
+
+
+async def test_daemon__queue_that_nobody_takes_in__is_posted(tmp_path: Path) -> None:
+    with run_devnet(tmp_path / "devnet", "--block-time", "0.2", "--speed", "8") as devnet:
+        url = devnet.ready["url"]
+        async with Provider(url) as provider, trio.open_nursery() as nursery:
+            client = Client(provider)
+            deployment = await set_up(client, "devnet")
+            file, inbox = tmp_path / "deployment.json", deployment.get_address("Inbox")
+            save_deployment(file, deployment)
+            stranger = Sender(client, VILLAIN, CHAIN_ID, MemoryJournal(), Policy(depth=1), poll_s=0.02)
+            nursery.start_soon(stranger.run)
+            (fee,) = await read(client, "Inbox", inbox, "fee")
+            assert (await stranger.send(inbox, encode_send(b"\x00", b""), fee, 300_000)).ok
+            honest = write_config(tmp_path / "honest", url, file, HONEST)
+            with run_challenger(honest) as daemon, trio.fail_after(60):
+                while await read(client, "Inbox", inbox, "messages_consumed") != (1,):
+                    daemon.check()
+                    await trio.sleep(0.1)
+            nursery.cancel_scope.cancel()
 
 
 class BlindClient(Client):
@@ -167,6 +201,33 @@ async def check_blind(client: Client, deployment: Deployment, folder: Path) -> N
     items.close()
     (report,) = [json.loads(line) for line in (folder / "reports.jsonl").read_text().splitlines()]
     assert (report["type"], report["judgement"], report["claim_id"]) == ("verdict", "unavailable", "0x")
+
+
+class ForgetfulClient(Client):
+    """An endpoint whose index has lost the claims."""
+
+    def __init__(self, provider: Provider, claims: bytes) -> None:
+        super().__init__(provider)
+        self._claims = claims
+
+    async def get_logs(self, header: Header, addresses: Sequence[bytes]) -> tuple[Log, ...]:
+        return tuple(log for log in await super().get_logs(header, addresses) if log.address != self._claims)
+
+    async def get_logs_of(self, headers: Sequence[Header], addresses: Sequence[bytes]) -> tuple[Log, ...]:
+        return tuple(log for log in await super().get_logs_of(headers, addresses) if log.address != self._claims)
+
+
+async def check_forgetful(client: Client, deployment: Deployment, folder: Path) -> None:
+    """What it left out is found by what the contract says."""
+    config = load_config(folder / "config.toml", ChallengerConfig)
+    items = Items(folder / "forgetful.db")
+    sink = Sink(folder, items, ignore_log)
+    forgetful = ForgetfulClient(client.provider, deployment.get_address("Claims"))
+    around = Surroundings(config, deployment, build_settings(config, deployment, None), forgetful, None, items, sink, ignore_log)
+    with trio.fail_after(30), pytest.RaisesGroup(Hidden, flatten_subgroups=True):
+        await Session(around).run()
+    items.close()
+    assert [json.loads(alert)["code"] for alert in sink.alerts] == [AlertCode.HIDDEN]
 
 
 async def check_costs(client: Client, deployment: Deployment) -> None:

@@ -241,3 +241,66 @@ def test_a_broken_journal_stops_everything(record: bytes) -> None:
 )
 def test_refusals_are_classified_by_what_to_do(message: str, refusal: Refusal) -> None:
     assert classify_refusal(message) is refusal
+
+
+GWEI, PROOF_GAS = 10**9, 1 << 24
+
+
+def play_fees(fees: list[int], balance: int, intents: int = 1) -> tuple[Queue, list[int]]:
+    """A node that takes only what the account can pay, and mines one transaction a block if its cap allows: caps in gwei."""
+    held: dict[int, Attempt] = {}
+    mined: list[int] = []
+    queue, _ = advance(Queue(Policy()), Started(0, 10, fees[0], GWEI, ()))
+    outbox: list[Intent] = []
+    for number in range(intents):
+        queue, effects = advance(queue, IntentSubmitted(str(number), b"\1" * 20, b"", 0, PROOF_GAS))
+        outbox += [effect.intent for effect in effects if isinstance(effect, Broadcast)]
+    receipts: dict[int, Receipt] = {}
+    for head, fee in enumerate(fees, 11):
+        for intent in outbox:
+            attempt, others = intent.attempts[-1], [a for nonce, a in held.items() if nonce != intent.nonce]
+            if intent.nonce < len(mined):
+                continue
+            if sum(a.cap for a in (attempt, *others)) * PROOF_GAS > balance:
+                queue, _ = advance(queue, SendRefused(intent.nonce, Refusal.FUNDS, "insufficient funds"))
+            else:
+                held[intent.nonce] = attempt
+        attempt_next = held.get(len(mined))
+        if attempt_next is not None and attempt_next.cap >= fee:
+            receipts[len(mined)] = Receipt(compute_hash(len(mined), attempt_next), head, bytes(32), True, 21_000, 1, None, ())
+            mined.append(held.pop(len(mined)).cap // GWEI)
+        known = frozenset(i.nonce for i in queue.pending if held.get(i.nonce) == i.attempts[-1])
+        queue, effects = advance(queue, ChainObserved(head, fee, GWEI, len(mined), 0, receipts, frozenset(), known))
+        outbox = [effect.intent for effect in effects if isinstance(effect, Broadcast)]
+    return queue, mined
+
+
+def test_fee_spike_that_the_account_cannot_pay__when_it_is_over__all_lands_at_the_new_price() -> None:
+    """Nothing may stay at the price of the spike: the account could not pay that for ever, and the nonces behind would wait as long."""
+    queue, mined = play_fees([200 * GWEI] * 40 + [5 * GWEI] * 40, 3 * 10**18, 3)
+    assert queue.pending == ()
+    assert len(mined) == 3
+    assert max(mined) <= 12
+    assert all(len(intent.attempts) < 12 for intent in queue.done)
+
+
+def test_funds_that_are_a_little_short_of_a_doubling__still_pay_for_the_present_price() -> None:
+    _, mined = play_fees([30 * GWEI] * 20, 10**18)
+    assert len(mined) == 1
+
+
+def test_what_waits_behind_another_nonce__does_not_outbid_itself() -> None:
+    queue, _ = advance(Queue(Policy()), Started(0, 10, BASE_FEE, GWEI, ()))
+    for key in ("first", "second"):
+        queue, _ = advance(queue, IntentSubmitted(key, b"", b"", 0, 1))
+    for head in range(11, 200):
+        queue, _ = advance(queue, ChainObserved(head, BASE_FEE, GWEI, 0, 0, {}, frozenset(), frozenset({0, 1})))
+    first, second = queue.pending
+    assert len(first.attempts) > 20
+    assert len(second.attempts) == 1
+
+
+@given(st.lists(st.integers(1, 400), min_size=50, max_size=300), st.integers(1, 8 * 10**18))
+def test_fees_that_go_up_and_down__few_forms_are_signed(fees: list[int], balance: int) -> None:
+    queue, _ = play_fees([fee * GWEI for fee in fees], balance, 2)
+    assert all(len(intent.attempts) <= 150 for intent in (*queue.pending, *queue.done))
