@@ -5,6 +5,7 @@ machine between some; anything below is traced anew when a dispute asks for it. 
 can fill an epoch with junk for a few ether, so their number is bounded: the longer the run, the further apart they are.
 """
 
+from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 
@@ -109,7 +110,36 @@ class Snapshots:
         return self._kept[bisect_right(self._kept, step, key=lambda machine: machine.count) - 1].copy()
 
 
-class History:
+class Commitment(ABC):
+    """A tree of `2**height` leaves with all that a duel asks of whoever made it, by its nodes."""
+
+    height: int
+    post_root: bytes  # of the state that it leads to
+
+    @abstractmethod
+    def get_node(self, height: int, index: int) -> bytes:
+        """The node `height` levels above the leaves."""
+
+    @property
+    def root(self) -> bytes:
+        """The history commitment."""
+        return self.get_node(self.height, 0)
+
+    def get_leaf(self, index: int) -> bytes:
+        """The header's leaf after `index` steps."""
+        return self.get_node(0, index)
+
+    def get_reveal(self, height: int, index: int) -> list[bytes]:
+        """The 16 nodes four levels below the node at `height`."""
+        below = height - REVEAL_HEIGHT
+        return [self.get_node(below, (index << REVEAL_HEIGHT) + i) for i in range(REVEAL_NODES)]
+
+    def prove_leaf(self, index: int) -> list[bytes]:
+        """Siblings up to the commitment, bottom first."""
+        return [self.get_node(height, index >> height ^ 1) for height in range(self.height)]
+
+
+class History(Commitment):
     """The commitment to one epoch's run, with all that a duel asks of whoever made it."""
 
     def __init__(self, machine: Machine, on_step: Watch | None = None) -> None:
@@ -130,6 +160,7 @@ class History:
 
     def _commit(self, machine: Machine, snapshots: Snapshots, roots: list[bytes]) -> None:
         self.machine = machine
+        self.post_root = machine.header.state
         self.steps = machine.count
         self.height = machine.rules.params.history_height
         if self.steps >= 1 << self.height:
@@ -139,16 +170,6 @@ class History:
         self._chunks: dict[int, list[list[bytes]]] = {}
         self._pads = _compute_pads(machine.get_leaf(), self.height)
         self._upper = _compute_levels(roots, self._pads, self._chunk_height, self.height - self._chunk_height)
-
-    @property
-    def root(self) -> bytes:
-        """The history commitment."""
-        return self._upper[-1][0]
-
-    @property
-    def post_root(self) -> bytes:
-        """Of the state that the run ends in."""
-        return self.machine.header.state
 
     def get_node(self, height: int, index: int) -> bytes:
         """The node `height` levels above the leaves."""
@@ -162,19 +183,6 @@ class History:
         level = self._get_chunk(chunk)[height]
         index &= (1 << shift) - 1
         return level[index] if index < len(level) else self._pads[height]
-
-    def get_leaf(self, index: int) -> bytes:
-        """The header's leaf after `index` steps."""
-        return self.get_node(0, index)
-
-    def get_reveal(self, height: int, index: int) -> list[bytes]:
-        """The 16 nodes four levels below the node at `height`."""
-        below = height - REVEAL_HEIGHT
-        return [self.get_node(below, (index << REVEAL_HEIGHT) + i) for i in range(REVEAL_NODES)]
-
-    def prove_leaf(self, index: int) -> list[bytes]:
-        """Siblings up to the commitment, bottom first."""
-        return [self.get_node(height, index >> height ^ 1) for height in range(self.height)]
 
     def get_machine(self, step: int) -> Machine:
         """A machine of its own, after `step` steps."""

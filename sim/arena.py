@@ -31,7 +31,7 @@ from challenger.state import Settings, create_challenger
 from challenger.tracer import Tracer
 from contracts import load_artifact
 from protocol.codec.frames import Batch
-from protocol.history import REVEAL_HEIGHT, History
+from protocol.history import REVEAL_HEIGHT, Commitment, History
 from protocol.keccak import encode_word, encode_words, keccak
 from protocol.params import MINIMAL, Params
 from protocol.state import State
@@ -39,7 +39,7 @@ from protocol.tournament import Place, get_place, get_start
 from protocol.trace import Machine
 from protocol.types import compute_record_hash
 from sim.baits import START, make_lying_epoch
-from sim.court import Commitment, Court
+from sim.court import Court
 from sim.evm import Reverted
 from sim.villains.forgery import Forgery
 from sim.villains.lies import LIES, Lie

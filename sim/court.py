@@ -14,7 +14,7 @@ from l1.shapes import Header
 from protocol.codec.frames import Batch, Message, compute_inbox_root, compute_message_hash, encode_payload
 from protocol.codec.rows import decode_row
 from protocol.duel import find_difference
-from protocol.history import REVEAL_HEIGHT, History
+from protocol.history import REVEAL_HEIGHT, Commitment, History
 from protocol.keccak import ZERO, encode_word, keccak
 from protocol.params import Params
 from protocol.rules import Rules
@@ -22,9 +22,6 @@ from protocol.signing import compute_domain
 from protocol.types import INBOX_AUTHORITY, VAULT_AUTHORITY, compute_record_hash
 from sim.evm import TX_GAS_LIMIT, Abi, Artifact, Contract, Evm, Result, Reverted, get_type
 from sim.scribe import CHAIN_ID, get_address, make_key
-from sim.villains.forgery import Forgery
-
-Commitment = History | Forgery
 
 GAS_PRICE = 10**9
 STRANGER = 0x57A6

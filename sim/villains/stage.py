@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from challenger.board import Board, Claim, Status, apply_block, create_board
 from protocol.codec.frames import Batch
 from protocol.duel import A, B, Duel, get_expiry, is_out, is_owing, is_proof_due
-from protocol.history import History
+from protocol.history import Commitment, History
 from protocol.keccak import ZERO
 from protocol.params import Params
 from protocol.state import State
@@ -19,7 +19,7 @@ from protocol.tournament import count_rounds, find_rising, get_start
 from protocol.trace import Machine
 from protocol.types import compute_record_hash
 from sim.arena import VILLAIN, Garbage, Party, World
-from sim.court import Commitment, Point
+from sim.court import Point
 from sim.evm import TX_GAS_LIMIT, Result, Reverted
 from sim.villains.forgery import Forgery
 

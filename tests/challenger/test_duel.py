@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 from challenger.board import Board, Status, apply_block, create_board
 from contracts import load_artifact
 from protocol.duel import A, B, compute_deaths, is_out, is_proof_due, may_descend, may_reveal, open_duel
-from protocol.history import History
+from protocol.history import Commitment, History
 from protocol.keccak import ZERO, keccak
 from protocol.params import MINIMAL
 from protocol.state import State
 from protocol.tournament import count_rounds, find_rising, find_winner, get_start, is_left_behind, is_stuck
 from protocol.trace import Machine
 from sim.baits import START, make_epoch
-from sim.court import Commitment, Court
+from sim.court import Court
 from sim.evm import Reverted
 from sim.villains.forgery import make_forgeries
 from sim.villains.lies import LIES

@@ -22,14 +22,14 @@ from l1.sender_queue import Policy
 from l1.shapes import Receipt
 from node.steps import HONEST_STEPS
 from node.store import Items
-from protocol.history import History
+from protocol.history import Commitment, History
 from protocol.keccak import ZERO, encode_word, keccak
 from protocol.params import DEVNET
 from protocol.state import State
 from protocol.trace import Machine
 from sequencer import claimer as claimer_module
 from sequencer.claimer import Claimer
-from sim.court import Commitment, get_oracles
+from sim.court import get_oracles
 from sim.scribe import Scribe
 from sim.villains.forgery import Forgery
 from tests.l1.devchain import CHAIN_ID, run_devnet
