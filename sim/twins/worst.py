@@ -224,31 +224,33 @@ def make_worst_trade(rules: Rules, phase: Phase, at: int) -> Start:
     return Start(make_header(Dice(1), phase, scratch=compute_trade_hash(trade)), world.state, pre, rules)
 
 
+def load_quorum(phase: Phase, items: tuple[int, ...], digest: bytes, state: State, rules: Rules) -> Start:
+    """Signed by the last oracles of the list, with signatures in two chunks of a full source."""
+    quorum = rules.params.quorum
+    number = LAST - 32 - quorum + 2
+    signatures = [sign(key, digest) for key in get_keys()[-quorum:]]
+    header, pre = load_items(make_header(Dice(1), phase, signature=number), items, fill_source(signatures, number))
+    return Start(header, state, pre, rules)
+
+
 def make_worst_mark(rules: Rules) -> Start:
-    """Sixteen slices, signatures in two chunks of a full source, the last oracles of the list."""
+    """Sixteen slices, and a quorum's signatures where they are dearest."""
     world = make_full_world(rules)
     state, p = world.state, rules.params
     time = NOW + p.mark_gap_s
     state.put_globals(state.globals._replace(clock=time))
     items = build_mark(1, NOW, state.markets[1]._replace(mark_time=time))
     digest = compute_mark_digest(rules.domain, 1, NOW, time, items[4], items[5:])
-    number = LAST - 32 - p.quorum + 2
-    signatures = [sign(key, digest) for key in get_keys()[-p.quorum :]]
-    header, pre = load_items(make_header(Dice(1), Phase.MARK, signature=number), items, fill_source(signatures, number))
-    return Start(header, state, pre, rules)
+    return load_quorum(Phase.MARK, items, digest, state, rules)
 
 
 def make_worst_settle(rules: Rules) -> Start:
     """The last of sixteen slices, signed as the worst mark is."""
-    world = make_full_world(rules)
-    state, p = world.state, rules.params
+    state = make_full_world(rules).state
     items = build_settle(1, EXPIRIES[-1], MAX_FORWARD - MAX_FORWARD % LOTS_PER_UNIT)
     state.put_globals(state.globals._replace(clock=EXPIRIES[-1]))
     digest = compute_settle_digest(rules.domain, *items[1:])
-    number = LAST - 32 - p.quorum + 2
-    signatures = [sign(key, digest) for key in get_keys()[-p.quorum :]]
-    header, pre = load_items(make_header(Dice(1), Phase.SETTLE, signature=number), items, fill_source(signatures, number))
-    return Start(header, state, pre, rules)
+    return load_quorum(Phase.SETTLE, items, digest, state, rules)
 
 
 def make_worst_shutdown(rules: Rules) -> Start:

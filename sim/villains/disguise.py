@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from protocol.codes import Code
-from protocol.kernel import Kernel, ReferenceKernel, SideRisk
+from protocol.kernel import ReferenceKernel, SideRisk
 from protocol.machine import Preimages, StepFunction
 from protocol.margin import Margin
 from protocol.rules import Rules
@@ -114,15 +114,6 @@ def trust(step: StepFunction, find_signers: Callable[[Preimages, View, Rules], S
 
     def lie(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, Code]:
         return step(h, view, pre, replace(rules, kernel=BlindKernel(*find_signers(pre, view, rules))))
-
-    return lie
-
-
-def reckon(step: StepFunction, make_kernel: Callable[[Kernel], Kernel]) -> StepFunction:
-    """The step computes with another kernel."""
-
-    def lie(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, Code]:
-        return step(h, view, pre, replace(rules, kernel=make_kernel(rules.kernel)))
 
     return lie
 
