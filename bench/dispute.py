@@ -24,7 +24,7 @@ from l1.contracts import ClaimPromoted, StepProven, WorkCredited
 from protocol.history import History
 from protocol.params import DEVNET, MAINNET, Params
 from protocol.tournament import count_rounds, get_place
-from sim.arena import Party, World
+from sim.arena import Party, Strategy, Villain, World
 from sim.villains.forgery import Forgery, make_forgeries
 
 HONEST, LIAR = 0xA11CE, 0xBAD
@@ -34,14 +34,6 @@ GWEI = 10**9
 PRICE = 5 * GWEI  # of gas, for the float
 STEPS = {"a step of 3M gas": 3_000_000, "the worst step, 10M": 10_000_000}
 GAS = Path(__file__).parent.parent / "contracts" / "snapshots" / "gas.json"
-
-
-@dataclass
-class Sybil:
-    """A claim and its commitment."""
-
-    claim_id: bytes
-    forgery: Forgery
 
 
 @dataclass
@@ -79,7 +71,7 @@ class Game:
             self._elect(round_)
             rivals = [item for item in self._get_group(round_) if item != self.honest]
             while rivals:
-                moved = self._act() + sum(self._answer(rival) for rival in rivals)
+                moved = self._act() + sum(self.by_id[rival].answer(self.honest) for rival in rivals)
                 rivals = [item for item in rivals if self.court.call("Claims", "is_alive", item)]
                 if not moved:
                     self.court.advance(1)
@@ -90,8 +82,10 @@ class Game:
 
     # -- moves
 
-    def _enter(self, forgery: Forgery) -> Sybil:
-        return Sybil(self.court.claim(LIAR, self.court.genesis, self.world.epoch, forgery).value, forgery)
+    def _enter(self, forgery: Forgery) -> Villain:
+        """It answers at its last second: all of its clock goes into the first move, then each time the grace."""
+        claim_id: bytes = self.court.claim(LIAR, self.court.genesis, self.world.epoch, forgery).value
+        return Villain(self.world, claim_id, forgery, Strategy.LAST_SECOND, who=LIAR)
 
     def _act(self) -> int:
         """All that the honest party wants now; how many transactions succeeded."""
@@ -104,15 +98,6 @@ class Game:
         position = board.positions[self.court.genesis]
         return position.bracket.get_group(get_place(round_, board.claims[self.honest].seed, self.params))
 
-    def _answer(self, claim_id: bytes) -> int:
-        """The Sybil's move against the honest claim, at its last second: all of its clock in the first, then the grace."""
-        duel = self.court.call("Claims", "get_duel", claim_id, self.honest)
-        round_, since, left, revealed = duel[0], duel[2], duel[3], duel[5]
-        if round_ == self.params.rounds or revealed == 1 or self.court.now < since + self.params.grace_s + left:
-            return 0
-        self.court.move(LIAR, claim_id, self.by_id[claim_id].forgery, self.honest, self.truth)
-        return 1
-
     def _elect(self, round_: int) -> None:
         """In each group without the honest claim one Sybil lets the clock kill the others."""
         self.party.catch_up()
@@ -122,12 +107,12 @@ class Game:
         groups = [group for place, group in bracket.groups.items() if place[0] == round_ and place != mine and len(group) > 1]
         for leader, *others in groups:
             for other in others:
-                self.court.move(LIAR, leader, self.by_id[leader].forgery, other, self.by_id[other].forgery)
+                self.court.move(LIAR, leader, self.by_id[leader].history, other, self.by_id[other].history)
         if not groups:
             return
         late = self.court.now + params.grace_s + params.censorship_s + 1
         while self.court.now < late:  # the honest party's own duels go on meanwhile
-            moved = self._act() + sum(self._answer(rival) for rival in self._get_group(round_) if rival != self.honest)
+            moved = self._act() + sum(self.by_id[rival].answer(self.honest) for rival in self._get_group(round_) if rival != self.honest)
             if not moved:
                 self.court.advance(1)
         for leader, *others in groups:
