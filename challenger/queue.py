@@ -1,6 +1,6 @@
 """Posting the queue of forced messages when nobody else does, the sequencer first of all.
 
-Messages bring the step allowance of their own times. Left for days and taken in by one epoch, they could make its run outgrow its history.
+Whoever forces a message need not run anything that posts it.
 """
 
 from challenger.board import Board

@@ -58,16 +58,16 @@ class Leap:
 
     # -- sources of rows
 
-    def open_message(self, time: int, authority: int, signatures: bytes) -> None:
-        """The rows that follow are a forced message's."""
-        self._open(time, authority, signatures)
+    def open_message(self, time: int, first: int, authority: int, signatures: bytes) -> None:
+        """The rows that follow are a forced message's, in a batch that begins at `first`."""
+        self._open(time, first, authority, signatures)
 
-    def open_frame(self, time: int, signatures: bytes = b"") -> None:
-        """The rows that follow are a frame's; `time` is already clamped to its batch's bounds."""
-        self._open(time, 0, signatures)
+    def open_frame(self, time: int, first: int, signatures: bytes = b"") -> None:
+        """The rows that follow are a frame's, in a batch that begins at `first`; `time` is already clamped to the batch's bounds."""
+        self._open(time, first, 0, signatures)
 
-    def _open(self, time: int, authority: int, signatures: bytes) -> None:
-        self.state.put_globals(advance_clock(self.state.globals, time, self.rules.params))
+    def _open(self, time: int, first: int, authority: int, signatures: bytes) -> None:
+        self.state.put_globals(advance_clock(self.state.globals, time, first, self.rules.params))
         self.preimages.signatures = signatures
         self._header = Header(ZERO, ZERO, 0, authority=authority, phase=Phase.FETCH)
         self._signature = 0
@@ -171,16 +171,16 @@ class Leap:
 
     # -- whole sources and batches
 
-    def apply_message(self, message: Message) -> list[Outcome]:
-        """MESSAGE and its rows."""
+    def apply_message(self, message: Message, record: Record) -> list[Outcome]:
+        """MESSAGE and its rows; `record` is the batch's."""
         self.count += 1
-        self.open_message(message.time, message.authority, message.signatures)
+        self.open_message(message.time, record.first, message.authority, message.signatures)
         return self.apply_rows(message.rows)
 
     def apply_frame(self, frame: Frame, record: Record) -> list[Outcome]:
         """INFLATE and its rows; `record` is the batch's."""
         self.count += 1
-        self.open_frame(min(max(frame.time, record.first), record.last), frame.signatures)
+        self.open_frame(min(max(frame.time, record.first), record.last), record.first, frame.signatures)
         return self.apply_rows(decode_frame(frame.data) or b"")
 
     def apply_batch(self, batch: Batch) -> list[Outcome]:
@@ -188,7 +188,7 @@ class Leap:
         self.count += 1  # OPEN
         outcomes = []
         for message in batch.messages:
-            outcomes += self.apply_message(message)
+            outcomes += self.apply_message(message, batch.record)
         for frame in batch.frames:
             outcomes += self.apply_frame(frame, batch.record)
         return outcomes

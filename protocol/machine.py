@@ -76,10 +76,12 @@ def is_admitted(authority: int, allowance: int, params: Params) -> bool:
     return allowance > (0 if authority == 0 else -params.steps_cap)
 
 
-def advance_clock(g: Globals, now: int, params: Params) -> Globals:
-    """Moves the L2 clock forward, never back, and accrues the step allowance up to its cap."""
-    if now <= g.clock:
-        return g
-    gap = min(now - g.clock, MAX_GAP)
+def advance_clock(g: Globals, now: int, first: int, params: Params) -> Globals:
+    """Moves the L2 clock forward, never back, and accrues the step allowance up to its cap.
+
+    The clock goes by what the source says, the allowance by its batch's `first`. L1 has held that near its own time, while a message may
+    have waited for days: what accrues within an epoch is bounded by the epoch's length.
+    """
+    gap = min(max(first - g.accrued, 0), MAX_GAP)
     allowance = min(g.allowance + gap * params.steps_per_second, params.steps_cap)
-    return g._replace(clock=now, allowance=allowance)
+    return g._replace(clock=max(g.clock, now), allowance=allowance, accrued=max(g.accrued, first))

@@ -108,7 +108,7 @@ class _Scout:
             return open_step.step(h, machine.state, machine.preimages, machine.rules)[0]
         batch = machine.preimages.batches[h.batch - 1]
         if h.phase == Phase.MESSAGE:
-            leap.apply_message(batch.messages[h.message])
+            leap.apply_message(batch.messages[h.message], batch.record)
         else:
             leap.apply_frame(batch.frames[h.frame], batch.record)
         return next_source(_leave(h))

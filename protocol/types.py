@@ -36,6 +36,7 @@ class Globals(NamedTuple):
 
     clock: int = 0
     allowance: int = 0  # steps; may be negative
+    accrued: int = 0  # until when the allowance has accrued: `first` of the newest batch
     accounts: int = 0  # accounts opened so far: the next index
     marks: int = 0  # marks applied so far while no market was halted: what auctions count by
     fund: int = 0  # insurance fund
@@ -59,8 +60,8 @@ class Globals(NamedTuple):
 
     def collect(self, fee: int) -> "Globals":
         """Adds to the fees."""
-        clock, allowance, accounts, marks, fund, fees, *rest = self
-        return Globals(clock, allowance, accounts, marks, fund, fees + fee, *rest)
+        clock, allowance, accrued, accounts, marks, fund, fees, *rest = self
+        return Globals(clock, allowance, accrued, accounts, marks, fund, fees + fee, *rest)
 
 
 class Slice(NamedTuple):

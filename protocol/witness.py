@@ -33,7 +33,7 @@ from protocol.types import (
 HEADER_TYPE = (
     "(bytes32,bytes32,uint256,uint256,bytes32,uint256,uint256,uint256,uint256,bytes32,uint256,bytes32,uint256,uint256,uint256,bytes32)"
 )
-GLOBALS_TYPE = f"(uint256,int256{',uint256' * 6},int256,{','.join(['uint256'] * 8)})"
+GLOBALS_TYPE = f"(uint256,int256{',uint256' * 7},int256,{','.join(['uint256'] * 8)})"
 SLICE_TYPE = "(uint256,uint256,int256,int256,int256,int256,int256,uint256)"
 MARKET_TYPE = f"(uint256,uint256,{SLICE_TYPE}[16]{',uint256' * 6})"
 ACCOUNT_TYPE = "(uint256,int256,uint256,uint256,uint256,bytes32,uint256,uint256,uint256,int256,uint256,bytes32)"

@@ -141,7 +141,7 @@ class Engine:
         batch = self._ensure_batch(now)
         while self.consumed in self.queue and len(batch.messages) < MAX_MESSAGES:
             message = self.queue[self.consumed]
-            self.leap.open_message(message.time, message.authority, message.signatures)
+            self.leap.open_message(message.time, batch.opened, message.authority, message.signatures)
             self._apply_message(message.rows)
             batch.messages.append(message)
             self.consumed += 1
@@ -184,7 +184,7 @@ class Engine:
         self.unmarked += 1
         is_marked = self.unmarked >= self.limits.checkpoint
         self.unmarked = 0 if is_marked else self.unmarked
-        content = Closed(times[0], times[-1], batch.message_start, messages, frames, tuple(batch.rows), batch.size)
+        content = Closed(batch.opened, times[-1], batch.message_start, messages, frames, tuple(batch.rows), batch.size)
         self.closed.append((content, self.state.copy() if is_marked else None))
 
     def _close_frame(self) -> None:
@@ -217,10 +217,10 @@ class Engine:
             self.close_batch()
         if self.frame is None:
             self.consume(now)
-            self._ensure_batch(now)
+            batch = self._ensure_batch(now)
             before = self.state.globals
             time = max(now, self.last_time)
-            self.leap.open_frame(time)
+            self.leap.open_frame(time, batch.opened)
             self.frame = OpenFrame(time, before)
             self.changes += 1
         return self.frame
@@ -304,10 +304,10 @@ class Engine:
     def restore(self, batch: OpenBatch, frame: tuple[int, list[Row]] | None) -> None:
         """From a snapshot: what was open is applied again."""
         for message in batch.messages:
-            self.leap.open_message(message.time, message.authority, message.signatures)
+            self.leap.open_message(message.time, batch.opened, message.authority, message.signatures)
             self.leap.apply_rows(message.rows)
         for posted in batch.frames:
-            self.leap.open_frame(posted.time, posted.signatures)
+            self.leap.open_frame(posted.time, batch.opened, posted.signatures)
             self.leap.apply_rows(decode_frame(posted.data) or b"")
         self.batch = batch
         self.consumed = batch.message_start + len(batch.messages)
@@ -315,7 +315,7 @@ class Engine:
             return
         time, rows = frame
         self.frame = OpenFrame(time, self.state.globals)
-        self.leap.open_frame(time)
+        self.leap.open_frame(time, batch.opened)
         for row in rows:
             self.leap.bring_signatures(row.signatures)
             self.leap.apply_row(row.items)

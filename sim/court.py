@@ -212,8 +212,8 @@ class Court:
         for batch in batches:
             for message in batch.messages:
                 self.queue(message)
-        self.set_time(max(self.now, batches[-1].record.last))
         for batch in batches:
+            self.set_time(max(self.now, batches[-1].record.last if batch.frames else batch.record.last))
             self.post(batch)
         epoch = self.now // self.params.epoch_s
         root, count = self.call("Inbox", "get_epoch", epoch)

@@ -233,10 +233,10 @@ class Scribe:
         self._frames.append(Frame(self.clock, encode_frame(b"".join(self._rows)), self._signatures))
         self._rows, self._signatures = [], b""
 
-    def close_queue(self, last: int) -> Batch:
-        """The messages so far as L1 batches them where no sequencer does: at the `last` time of the batch before."""
+    def close_queue(self, now: int) -> Batch:
+        """The messages so far as L1 batches them where no sequencer does, at L1's time `now`."""
         messages = tuple(self._messages)
-        record = compute_record(self._number, last, last, self._message_start, messages, ())
+        record = compute_record(self._number, now, now, self._message_start, messages, ())
         self._number += 1
         self._message_start += len(messages)
         self._messages = []

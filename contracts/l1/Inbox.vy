@@ -139,13 +139,12 @@ def post(number: uint256, first: uint256, last: uint256, message_count: uint256,
 @external
 def post_queue():
     """
-    @notice Post a batch of forced messages alone, once the oldest has waited too long. Its L2 times are those of the batch before:
-        messages carry their own.
+    @notice Post a batch of forced messages alone, once the oldest has waited too long. Its L2 times are now; messages carry their
+        own.
     """
     waiting: uint256 = self.message_count - self.messages_consumed
     assert waiting != 0 and self._is_overdue(self.messages_consumed), "inbox: no message is overdue"
-    last: uint256 = self.last_time
-    self._record(last, last, min(waiting, MAX_MESSAGES), [])
+    self._record(block.timestamp, block.timestamp, min(waiting, MAX_MESSAGES), [])
 
 
 @external

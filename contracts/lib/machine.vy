@@ -93,14 +93,18 @@ def _open_scan(header: types.Header, sweep: types.Sweep) -> types.Header:
 
 @internal
 @pure
-def _advance_clock(g: types.Globals, now: uint256, steps_per_second: uint256, steps_cap: uint256) -> types.Globals:
+def _advance_clock(
+    g: types.Globals, now: uint256, first: uint256, steps_per_second: uint256, steps_cap: uint256
+) -> types.Globals:
     """
     @notice Moves the L2 clock forward, never back, and accrues the step allowance up to its cap.
+    @dev The clock goes by what the source says, the allowance by its batch's `first`. L1 has held that near its own time, while a message
+        may have waited for days: what accrues within an epoch is bounded by the epoch's length.
     """
     r: types.Globals = g
-    if now > g.clock:
-        # the gap is cut to what fills the cap from any allowance: no overflow for any time
-        gap: uint256 = min(now - g.clock, 2**40)
-        r.allowance = min(g.allowance + convert(gap * steps_per_second, int256), convert(steps_cap, int256))
-        r.clock = now
+    r.clock = max(g.clock, now)
+    r.accrued = max(g.accrued, first)
+    # the gap is cut to what fills the cap from any allowance: no overflow for any time
+    gap: uint256 = min(r.accrued - g.accrued, 2**40)
+    r.allowance = min(g.allowance + convert(gap * steps_per_second, int256), convert(steps_cap, int256))
     return r

@@ -32,6 +32,7 @@ struct Rules:
 struct Globals:
     clock: uint256
     allowance: int256
+    accrued: uint256
     accounts: uint256
     marks: uint256
     fund: uint256

@@ -47,7 +47,7 @@ def step(
     ok, rows = inflate._inflate(data)
     now: uint256 = min(max(time, record.first), record.last)
     # WRITE
-    h.state = merkle._root(machine._advance_clock(globals, now, STEPS_PER_SECOND, STEPS_CAP), rest)
+    h.state = merkle._root(machine._advance_clock(globals, now, record.first, STEPS_PER_SECOND, STEPS_CAP), rest)
     h.frame += 1
     h.rows = keccak256(rows)
     h.authority = 0

@@ -40,7 +40,7 @@ def step(
     assert keccak256(abi_encode(time, authority, rows, signatures)) == hashes[header.message], "message: contents"
     merkle._check_globals(header.state, globals, rest)
     # WRITE
-    g: types.Globals = machine._advance_clock(globals, time, STEPS_PER_SECOND, STEPS_CAP)
+    g: types.Globals = machine._advance_clock(globals, time, record.first, STEPS_PER_SECOND, STEPS_CAP)
     h: types.Header = header
     h.state = merkle._root(g, rest)
     h.message += 1

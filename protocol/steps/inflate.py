@@ -39,7 +39,7 @@ def step(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, C
     rows = rows or b""
     now = min(max(frame.time, batch.record.first), batch.record.last)
     # WRITE
-    view.put_globals(advance_clock(g, now, rules.params))
+    view.put_globals(advance_clock(g, now, batch.record.first, rules.params))
     pre.rows, pre.signatures = rows, frame.signatures
     h = h._replace(
         frame=h.frame + 1,

@@ -36,10 +36,11 @@ def get_inputs(h: Header, pre: Preimages, rules: Rules) -> tuple[object, ...]:
 def step(h: Header, view: View, pre: Preimages, rules: Rules) -> tuple[Header, Code]:
     """Consuming a message moves the clock to its L1 time, so a forced MARK is not stale by having waited."""
     # READ
-    message = pre.batches[h.batch - 1].messages[h.message]
+    batch = pre.batches[h.batch - 1]
+    message = batch.messages[h.message]
     g = view.get_globals()
     # WRITE
-    view.put_globals(advance_clock(g, message.time, rules.params))
+    view.put_globals(advance_clock(g, message.time, batch.record.first, rules.params))
     pre.rows, pre.signatures = message.rows, message.signatures
     h = h._replace(
         message=h.message + 1,

@@ -52,7 +52,7 @@ def make_open(dice: Dice, rules: Rules) -> Start:
 
 
 def make_message(dice: Dice, rules: Rules) -> Start:
-    """Times before, at and after the clock."""
+    """Times before, at and after the clock; of the batch, before, at and after what has accrued."""
     world = make_world(dice, rules, False)
     count = dice.choice((1, 2, 5, 256)) if dice.chance(0.1) else dice.choice((1, 2, 5))
     clock = world.state.globals.clock
@@ -60,7 +60,8 @@ def make_message(dice: Dice, rules: Rules) -> Start:
     rows, signatures = dice.randbytes(dice.choice((0, 30, 1_024))), FILLER[: 65 * dice.choice((0, 1, 32))]
     authority = dice.choice((VAULT_AUTHORITY, INBOX_AUTHORITY, dice.getrandbits(160)))
     messages = tuple(Message(dice.choice(times), authority, rows[: dice.randrange(1_025)], signatures) for _ in range(count))
-    record = compute_record(dice.randrange(99), NOW, NOW + 60, 5, messages, ())
+    first = dice.choice((0, NOW - 10**5, NOW - 3_600, NOW, NOW, NOW + 12, NOW + 10**6, 2**64 - 1))
+    record = compute_record(dice.randrange(99), first, first + 60, 5, messages, ())
     header = make_header(dice, Phase.MESSAGE, batch=1, record=compute_record_hash(record), message=dice.randrange(count), messages=count)
     return Start(header, world.state, Preimages([Batch(record, messages, ())]), rules)
 

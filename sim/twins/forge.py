@@ -120,6 +120,7 @@ def falsify_state(state: State, touches: Touches, rng: random.Random) -> None:
             fresh = (
                 g._replace(clock=g.clock + 61),
                 g._replace(allowance=-g.allowance),
+                g._replace(accrued=g.accrued + 1),
                 g._replace(fees=g.fees + 1),
                 g._replace(accounts=g.accounts + 1),
                 g._replace(pool=g.pool + 10**12, fund=g.fund + 10**12, debt=0),

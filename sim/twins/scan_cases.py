@@ -91,7 +91,7 @@ def make_exchange(dice: Dice, rules: Rules) -> World:
     count, used = dice.choice((2, 4, 8, 256, 257, 300)), dice.choice((0, 0, 1, 2, params.pool_slots if params.pool_slots < 9 else 3))
     money = (0, 0, 1, dice.randrange(10**6), dice.randrange(10**10), dice.randrange(10**14))
     allowance = dice.choice((-(2**40), 0, 1_000))
-    g = Globals(NOW + 60, allowance, count, MARKS, fund=dice.choice(money), pool=dice.choice(money), debt=dice.choice((0, 0, *money)))
+    g = Globals(NOW + 60, allowance, NOW, count, MARKS, fund=dice.choice(money), pool=dice.choice(money), debt=dice.choice((0, 0, *money)))
     state.put_globals(g._replace(slots=used))
     state.put_markets(markets)
     world.indices = sorted(dice.sample(range(count), min(count, dice.randrange(2, 7))))

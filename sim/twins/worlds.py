@@ -186,6 +186,7 @@ def make_world(dice: Dice, rules: Rules, has_positions: bool = True, near: bool 
         Globals(
             clock=NOW + dice.choice((0, 0, 1, 58, 61, 900, DAY_S)),
             allowance=dice.choice((-(2**40), -1, 0, 1, 1_000, params.steps_cap - 1, params.steps_cap)),
+            accrued=NOW - dice.choice((0, 0, 1, 3_600)),
             accounts=count,
             marks=dice.randrange(1, 1_000),
             fund=dice.choice((0, dice.randrange(10**9), dice.randrange(10**13))),

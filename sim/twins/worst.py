@@ -96,7 +96,7 @@ def make_full_world(rules: Rules, sign_of_last: int = -1) -> World:
     state = State(rules.params)
     slices = tuple(make_full_slice(expiry) for expiry in EXPIRIES)
     state.put_markets((Market(FORWARD, NOW, slices), Market(FORWARD, NOW, slices)))
-    state.put_globals(Globals(NOW, 1_000, 300, 7, outbox=5, balance=1 << 62))
+    state.put_globals(Globals(NOW, 1_000, NOW, 300, 7, outbox=5, balance=1 << 62))
     pairs = [(u, expiry, strike, kind) for u in (0, 1) for expiry in EXPIRIES for strike in STRIKES for kind in (0, 1)]
     series = sorted(encode_series(*pair) for pair in pairs)
     world = World(state, rules, dice, series, [0, 255], {0: get_keys()[0], 255: get_keys()[1]})

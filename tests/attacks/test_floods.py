@@ -30,10 +30,7 @@ def make_batch(messages: tuple[Message, ...], frames: tuple[Frame, ...] = ()) ->
 
 @pytest.mark.parametrize("params", [MAINNET, DEVNET, MINIMAL], ids=lambda params: params.name)
 def test_attack_9__steps_of_an_epoch__bounded_below_the_history(params: Params) -> None:
-    """What accrues, the cap at the start, the reserve, one scan beyond it, and what no row pays for.
-
-    Messages that waited may accrue more before the epoch, but only messages can spend that, and a backlog's fee rises with its square.
-    """
+    """What accrues, the cap at the start, the reserve, one scan beyond it, and what no row pays for."""
     batches, accounts = 1 << params.batch_depth, 1 << params.account_depth
     accrued = (params.epoch_s + params.header_window_s) * params.steps_per_second
     # a MARK where all are ripe, one is bankrupt and all ask for the pool: FLAG, TAKEOVER, ADL_TALLY, ADL_CUT, REQUEST
@@ -48,6 +45,39 @@ def test_attack_9__forced_junk__fits_the_history() -> None:
     history = History(Machine(State(MINIMAL), [make_batch(messages)], RULES))
     assert history.steps < 1 << MINIMAL.history_height
     assert history.machine.state.globals.allowance == -MINIMAL.steps_cap
+
+
+def test_attack_9__forced_junk_that_has_waited_for_days__accrues_no_more_than_its_epoch() -> None:
+    """Would each message's own time fill the allowance anew, there would be 71,821 steps for 65,536 leaves."""
+    messages = tuple(Message(START + 40 * i, ATTACKER, JUNK, b"") for i in range(70))
+    late = START + 7 * 86_400
+    batch = Batch(compute_record(0, late, late, 0, messages, ()), messages, ())
+    history = History(Machine(State(MINIMAL), [batch], RULES))
+    assert history.steps < 2 * MINIMAL.steps_cap + 2_000
+    leap = Leap(State(MINIMAL), RULES)
+    leap.apply_batch(batch)
+    assert leap.state.get_root() == history.post_root
+    assert leap.count == history.steps
+
+
+def test_attack_9__message_that_has_waited__runs_at_its_own_time_on_what_its_batch_brings() -> None:
+    batches = []
+    for number, first in enumerate((START, START + 3, START + 3, START + 10_000)):
+        message = Message(START - 7 * number, ATTACKER, encode_row(()), b"")
+        batches.append(Batch(compute_record(number, first, first, number, (message,), ()), (message,), ()))
+    machine = Machine(State(MINIMAL), batches, RULES)
+    machine.state.put_globals(Globals(clock=START - 100, allowance=-1_000, accrued=START))
+    allowances = []
+    while not machine.is_halted:
+        if machine.header.phase == Phase.MESSAGE:
+            before = machine.state.globals
+            assert_twins(machine.header, machine.state.copy(), machine.preimages.copy(), RULES)
+            machine.step()
+            allowances.append(machine.state.globals.allowance - before.allowance)
+            assert machine.state.globals.clock == START  # never back
+        else:
+            machine.step()
+    assert allowances == [0, 3 * MINIMAL.steps_per_second, 0, MINIMAL.steps_cap - (-1_000 + 150 - 3)]
 
 
 def test_attack_9__forced_junk__leap_lands_where_the_steps_do() -> None:

@@ -58,8 +58,7 @@ def force_queue(world: World, is_alive: bool = False) -> list[Batch]:
     scribe.trade(3, scribe.order(3, CALL, 1, price, 20), 2, scribe.order(2, CALL, 0, price, 10_000), 10)
     scribe.order(1, CALL, 0, price, 50, signer=scribe.keys[0])
     scribe.force(STRANGER + 2)
-    last = court.call("Inbox", "last_time")
-    batches = [scribe.close_queue(last)]
+    batches = [scribe.close_queue(scribe.clock + court.params.inclusion_delay_s + 1)]
     for queued in batches[0].messages:
         court.queue(queued)
     court.advance(court.params.inclusion_delay_s + 1)
@@ -67,7 +66,7 @@ def force_queue(world: World, is_alive: bool = False) -> list[Batch]:
     if is_alive:
         scribe.clock = court.now
         scribe.mark(0, make_market(court.now))
-        batches.append(scribe.close_batch())
+        batches.append(scribe.close_batch(first=court.now))
         court.post(batches[1])
     world.batches |= {compute_record_hash(batch.record): batch for batch in batches}
     epoch = court.now // court.params.epoch_s

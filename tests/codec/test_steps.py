@@ -95,20 +95,38 @@ def test_a_frame_that_does_not_inflate_has_no_rows_but_a_time(data: bytes) -> No
 
 
 @pytest.mark.parametrize(
-    ("time", "clock", "expected", "allowance"),
+    ("time", "clock", "expected"),
     [
-        (1_050, 1_000, 1_050, 100 + 50 * 50),
-        (0, 1_000, 1_000, 100),  # never back
-        (0, 900, 990, 100 + 90 * 50),  # clamped to the batch's first
-        (2**64 - 1, 1_000, 1_100, 100 + 100 * 50),  # and to its last
-        (1_001, 1_000, 1_001, 150),
+        (1_050, 1_000, 1_050),
+        (0, 1_000, 1_000),  # never back
+        (0, 900, 990),  # clamped to the batch's first
+        (2**64 - 1, 1_000, 1_100),  # and to its last
+        (1_001, 1_000, 1_001),
     ],
 )
-def test_the_clock_moves_to_the_clamped_time(time: int, clock: int, expected: int, allowance: int) -> None:
+def test_the_clock_moves_to_the_clamped_time(time: int, clock: int, expected: int) -> None:
     header, pre = make_inflate([Frame(time, encode_frame(b""), b"")])
     out = run_twins("inflate", header, make_state(clock), pre)
     assert out.globals.clock == expected
-    assert out.globals.allowance == min(allowance, MINIMAL.steps_cap)
+
+
+@pytest.mark.parametrize(
+    ("accrued", "allowance", "expected"),
+    [
+        (989, 100, 150),
+        (990, 100, 100),
+        (991, 100, 100),  # never back
+        (960, -500, 1_000),
+        (0, 100, MINIMAL.steps_cap),
+        (989, MINIMAL.steps_cap - 1, MINIMAL.steps_cap),
+    ],
+)
+def test_the_allowance_accrues_up_to_the_first_time_of_the_batch(accrued: int, allowance: int, expected: int) -> None:
+    header, pre = make_inflate([Frame(1_050, encode_frame(b""), b"")], first=990)
+    state = make_state(1_000, allowance)
+    state.put_globals(state.globals._replace(accrued=accrued))
+    out = run_twins("inflate", header, state, pre)
+    assert (out.globals.allowance, out.globals.accrued) == (expected, max(accrued, 990))
 
 
 @pytest.mark.parametrize("field", [1, 2, 3, 4, 5, 6, 7])

@@ -245,14 +245,16 @@ def test_anyone_posts_the_queue_when_the_sequencer_is_gone() -> None:
     world = World()
     alice = world.evm.create_account()
     post(world, world.evm.timestamp, world.evm.timestamp, 0, 1, encode_payload([Frame(0, b"x", b"")]))
-    last = world.evm.timestamp
     messages = [send(world, alice, b"%d" % i) for i in range(258)]
     world.evm.advance(world.times.inclusion_delay_s + 1)
+    now = world.evm.timestamp
     record = read_record(world.evm.transact(alice, world.inbox, "post_queue"))
-    assert record == compute_record(1, last, last, 0, messages[:256], ())
+    assert record == compute_record(1, now, now, 0, messages[:256], ())
     # 256 at most, also where more are overdue
+    world.evm.advance(1)
     record = read_record(world.evm.transact(alice, world.inbox, "post_queue"))
-    assert record == compute_record(2, last, last, 256, messages[256:], ())
+    assert record == compute_record(2, now + 1, now + 1, 256, messages[256:], ())
+    assert get(world, "last_time") == now + 1
     with pytest.raises(Reverted, match="no message is overdue"):
         world.evm.transact(alice, world.inbox, "post_queue")
 
@@ -355,8 +357,9 @@ def test_after_a_shutdown_only_the_queue_goes_on() -> None:
     world.evm.advance(world.times.inclusion_delay_s + 1)
     with pytest.raises(Reverted, match="shut down"):
         world.post([], 2)
+    now = world.evm.timestamp
     record = read_record(world.evm.transact(alice, world.inbox, "post_queue"))
-    assert record == compute_record(0, 0, 0, 0, [first, second], ())
+    assert record == compute_record(0, now, now, 0, [first, second], ())
     world.evm.advance(10 * world.times.silence_s)
     with pytest.raises(Reverted, match="shut down"):
         shut(world)

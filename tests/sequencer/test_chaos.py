@@ -299,7 +299,7 @@ def check_told(life: Life, state: State) -> None:
 
 def build_amount(message: Message) -> int:
     leap = Leap(State(PARAMS), World().rules)
-    leap.open_message(message.time, message.authority, b"")
+    leap.open_message(message.time, message.time, message.authority, b"")
     (outcome,) = leap.apply_rows(message.rows)
     return outcome.items[3]
 

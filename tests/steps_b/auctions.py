@@ -99,7 +99,7 @@ class Auction:
         self.put_account(OTHER, Account(cash=RICH, positions=held))
         self.put_account(FRIEND, Account(cash=RICH))
         money = sum(a.cash for a in self.state.accounts.values())
-        self.state.put_globals(Globals(START, 1_000, accounts=4, marks=MARKS, balance=money))
+        self.state.put_globals(Globals(START, 1_000, START, accounts=4, marks=MARKS, balance=money))
 
     def put_account(self, index: int, account: Account) -> None:
         """With its owner and its bits."""
@@ -125,7 +125,7 @@ class Auction:
     def tick(self, seconds: int) -> None:
         """Time passes, and no mark comes."""
         self.scribe.clock += seconds
-        self.state.put_globals(self.state.globals._replace(clock=self.scribe.clock))
+        self.state.put_globals(self.state.globals._replace(clock=self.scribe.clock, accrued=self.scribe.clock))
 
     def count_marks(self, marks: int) -> None:
         """So many marks come, and change nothing but their number."""

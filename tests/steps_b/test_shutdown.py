@@ -90,10 +90,10 @@ def test_forged_witnesses_decide_nothing(seed: int, shutdown: int) -> None:
 
 
 def run_messages(state: State, messages: list[Message]) -> list[tuple[Phase, Code]]:
-    """A batch of them by both twins, step by step: which steps ran, with what code."""
-    pre = Preimages([Batch(compute_record(0, NOW, NOW, 0, messages, ()), tuple(messages), ())])
+    """A batch of each by both twins, step by step: which steps ran, with what code."""
+    pre = Preimages([Batch(compute_record(at, m.time, m.time, at, (m,), ()), (m,), ()) for at, m in enumerate(messages)])
     root = compute_inbox_root(pre.record_hashes, RULES.params.batch_depth)
-    header, log = Header(state.get_root(), root, 1), []
+    header, log = Header(state.get_root(), root, len(messages)), []
     while not header.is_halted:
         phase = Phase(header.phase)
         outcome = assert_twins(header, state, pre, RULES)
@@ -104,7 +104,7 @@ def run_messages(state: State, messages: list[Message]) -> list[tuple[Phase, Cod
 
 def test_from_the_message_of_l1_to_a_frozen_exchange() -> None:
     """The shutdown runs though the allowance is gone; a trade is dropped with one step, and a cancellation with its signature."""
-    world = make_world(shutdown=0, allowance=-(10**9), clock=NOW)
+    world = make_world(shutdown=0, allowance=-(10**9), accrued=NOW, clock=NOW)
     row = encode_row(build_shutdown())
     rows = encode_row(build_trade(0, 1, 1, 2, 3)) + encode_row(build_cancel(0, 9))
     forced = Message(NOW + 10**9, ADDRESSES[0], rows, bytes(65))

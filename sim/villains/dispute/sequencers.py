@@ -77,7 +77,7 @@ def censoring_sequencer(stage: Stage) -> None:
     scribe.clock = court.now
     scribe.withdraw(1, 10_000_000)
     scribe.force(STRANGER)
-    queue = scribe.close_queue(court.call("Inbox", "last_time"))
+    queue = scribe.close_queue(scribe.clock + stage.params.inclusion_delay_s + 1)
     for queued in queue.messages:
         court.queue(queued)
     court.advance(stage.params.inclusion_delay_s + 1)

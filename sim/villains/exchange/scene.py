@@ -111,6 +111,6 @@ class Scene:
         """What a lie's `epoch` returns."""
         if self._is_forced:
             self.tick(0)
-            return self.scribe, [self.scribe.close_queue(0)]
+            return self.scribe, [self.scribe.close_queue(self.scribe.clock)]
         self.close_batch()
         return self.scribe, self._batches
