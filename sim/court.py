@@ -213,6 +213,7 @@ class Court:
             for message in batch.messages:
                 self.queue(message)
         for batch in batches:
+            # a sequencer may post late, and all in one epoch; a batch of the queue has the time at which it is posted
             self.set_time(max(self.now, batches[-1].record.last if batch.frames else batch.record.last))
             self.post(batch)
         epoch = self.now // self.params.epoch_s

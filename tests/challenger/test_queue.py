@@ -37,8 +37,8 @@ class Silence:
         self.world.scribe.force(STRANGER)
 
     def force(self) -> Batch:
-        """The batch that the queue will be."""
-        batch = self.world.scribe.close_queue(self.court.call("Inbox", "last_time"))
+        """The batch that the queue will be once the patience of others is over."""
+        batch = self.world.scribe.close_queue(self.since + self.patience + 1)
         self._queue(batch)
         return batch
 

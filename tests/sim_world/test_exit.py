@@ -60,8 +60,8 @@ class Exit:
         """By a stranger, once it is overdue; the challenger claims it, and the claim becomes final."""
         court, params = self.court, self.court.params
         court.advance(params.inclusion_delay_s + 1)
-        number, last, start = (court.call("Inbox", view) for view in ("batch_count", "last_time", "messages_consumed"))
-        batch = Batch(compute_record(number, last, last, start, self.waiting, ()), tuple(self.waiting), ())
+        number, start = (court.call("Inbox", view) for view in ("batch_count", "messages_consumed"))
+        batch = Batch(compute_record(number, court.now, court.now, start, self.waiting, ()), tuple(self.waiting), ())
         self.world.batches |= {compute_record_hash(batch.record): batch}
         self.waiting = []
         court.transact(STRANGER, "Inbox", "post_queue")
