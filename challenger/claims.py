@@ -41,7 +41,7 @@ def plan_claims(state: Challenger, board: Board, links: tuple[Link, ...], now: i
         stake = find_stake(state, board, link.parent)
         name, action = f"claim:{link.claim_id.hex()}", PostClaim(link.parent, link.epoch, link.truth, stake)
         if link.position is None:
-            tasks.append(Task(name, FAR, action))
+            tasks.append(Task(name, FAR, action, compute_turn(settings, name, 0)))
         else:
             opened = link.position.close - settings.params.entry_s
             tasks.append(Task(name, link.position.close - 1, action, compute_turn(settings, name, 0, opened + settings.claim_delay_s)))
