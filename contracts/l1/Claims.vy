@@ -152,6 +152,7 @@ def claim(
     @param siblings Bottom first: they prove the last leaf, a halted header.
     @param stake_from Zero to pay a new stake, else the sender's stake that sits on the parent.
     """
+    gas_start: uint256 = msg.gas
     # READ
     parent_entry: entries.Entry = entries._get_entry(parent)
     generation: uint256 = positions.generations[parent]
@@ -179,6 +180,7 @@ def claim(
             parent=parent, post_root=post_root, claimant=msg.sender, generation=generation, seed=seed, round=0,
             is_staked=stake_from == empty(bytes32), status=entries.PENDING,
         ),
+        wages._price(gas_start, wages.CLAIM_GAS if stake_from == empty(bytes32) else wages.MOVED_GAS),
     )
     stake_id: bytes32 = claim_id
     if stake_from == empty(bytes32):
@@ -238,7 +240,7 @@ def finalize(claim_id: bytes32):
     entries._set_status(claim_id, entries.FINAL)
     log ClaimFinal(claim_id=claim_id, parent=entry.parent, epoch=position.epoch, post_root=entry.post_root)
     if position.count > 1:  # its rivals pay
-        wages._credit_claim(claim_id, entry.claimant)
+        wages._owe(claim_id, entry.claimant, entries._get_wage(claim_id))
         wages._credit(claim_id, entry.claimant, gas_start)
 
 

@@ -132,7 +132,7 @@ def _check_money(stage: Stage, board: Board) -> Iterator[str]:
         if gains[who] > 0:
             yield f"the villain {who:#x} gained {gains[who]} wei"
     won = [claim for claim in right if claim.status == Status.FINAL and board.positions[claim.position].bracket.count > 1]
-    if won and not stage.is_dear and all(claim.claimant in honest for claim in won):  # the quarter on top is the claimant's
+    if won and not stage.is_dear and all(claim.claimant in honest for claim in won):  # what comes on top is the claimant's
         paid = -sum(gains[who] for who in honest) - _compute_upkeep(stage, board, right)
         if paid > 0:
             yield f"the honest paid {paid} wei"

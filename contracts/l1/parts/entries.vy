@@ -18,15 +18,17 @@ struct Entry:
 struct StoredEntry:
     parent: bytes32
     post_root: bytes32
-    standing: uint256  # claimant 160 | generation 32 | seed 48 | round 8 | is_staked 1 | status 7 bits
+    standing: uint256  # claimant 160 | generation 16 | wage 24 | seed 40 | round 8 | is_staked 1 | status 7 bits
 
 # ---- constants
 
 PENDING: constant(uint256) = 0
 DEAD: constant(uint256) = 1
 FINAL: constant(uint256) = 2
-MASK_48: constant(uint256) = 2**48 - 1
-MASK_32: constant(uint256) = 2**32 - 1
+WAGE_UNIT: constant(uint256) = 2**32  # wei; rounded down
+MASK_40: constant(uint256) = 2**40 - 1
+MASK_24: constant(uint256) = 2**24 - 1
+MASK_16: constant(uint256) = 2**16 - 1
 MASK_8: constant(uint256) = 2**8 - 1
 MASK_7: constant(uint256) = 2**7 - 1
 STAKED: constant(uint256) = 2**7
@@ -55,8 +57,8 @@ def _get_entry(claim_id: bytes32) -> Entry:
         parent=stored.parent,
         post_root=stored.post_root,
         claimant=convert(stored.standing >> 96, address),
-        generation=(stored.standing >> 64) & MASK_32,
-        seed=(stored.standing >> 16) & MASK_48,
+        generation=(stored.standing >> 80) & MASK_16,
+        seed=(stored.standing >> 16) & MASK_40,
         round=(stored.standing >> 8) & MASK_8,
         is_staked=stored.standing & STAKED != 0,
         status=stored.standing & MASK_7,
@@ -64,8 +66,12 @@ def _get_entry(claim_id: bytes32) -> Entry:
 
 
 @internal
-def _set_entry(claim_id: bytes32, e: Entry):
-    standing: uint256 = convert(e.claimant, uint256) << 96 | e.generation << 64 | e.seed << 16 | e.round << 8 | e.status
+def _set_entry(claim_id: bytes32, e: Entry, wage: uint256):
+    """
+    @param wage In wei, for having claimed. It is rounded down to units of 2**32, and to what 24 bits hold.
+    """
+    place: uint256 = e.generation << 80 | min(wage // WAGE_UNIT, MASK_24) << 56 | e.seed << 16 | e.round << 8
+    standing: uint256 = convert(e.claimant, uint256) << 96 | place | e.status
     if e.is_staked:
         standing |= STAKED
     self.entries[claim_id] = StoredEntry(parent=e.parent, post_root=e.post_root, standing=standing)
@@ -98,6 +104,15 @@ def _get_stake_owner(stake_id: bytes32) -> address:
 @internal
 def _release_stake(stake_id: bytes32):
     self.entries[stake_id].standing -= STAKED
+
+
+@internal
+@view
+def _get_wage(claim_id: bytes32) -> uint256:
+    """
+    @notice Wei for having claimed.
+    """
+    return (self.entries[claim_id].standing >> 56 & MASK_24) * WAGE_UNIT
 
 
 @internal

@@ -10,7 +10,8 @@ MAX_TIP: constant(uint256) = 2 * 10**9  # wei above the base fee: whoever builds
 TX_GAS: constant(uint256) = 21000
 BYTE_GAS: constant(uint256) = 4  # of calldata: what a zero costs, else padding would pay
 CREDIT_GAS: constant(uint256) = 8000  # what comes after the meter is read
-CLAIM_GAS: constant(uint256) = 350000  # of the claim and of the payouts at its end
+CLAIM_GAS: constant(uint256) = 180000  # of a claim: what comes after the meter is read, its bytes above `BYTE_GAS`, both payouts
+MOVED_GAS: constant(uint256) = 165000  # the same of one on a stake that is there already
 
 # ---- storage
 
@@ -36,24 +37,12 @@ event WorkPaid:
 def _credit(claim_id: bytes32, claimant: address, gas_start: uint256):
     """
     @notice This call's work, to its sender. A stranger is paid at most what it costs, so that taking work from somebody else gains nothing;
-        the claimant gets a quarter on top, for having claimed.
-    @dev An account with code may do many calls in one transaction, so it is paid for what the meter shows and no more.
+        the claimant gets half on top, out of which it pays for the bytes that are not zero.
     """
-    spent: uint256 = gas_start - msg.gas
-    if msg.sender == tx.origin and msg.sender.codesize == 0:
-        spent += TX_GAS + BYTE_GAS * len(msg.data) + CREDIT_GAS
-    amount: uint256 = self._price(spent)
+    amount: uint256 = self._price(gas_start, 0)
     if msg.sender == claimant:
-        amount += amount // 4
+        amount += amount // 2
     self._owe(claim_id, msg.sender, amount)
-
-
-@internal
-def _credit_claim(claim_id: bytes32, claimant: address):
-    """
-    @notice The work of having claimed.
-    """
-    self._owe(claim_id, claimant, self._price(CLAIM_GAS))
 
 
 @internal
@@ -72,7 +61,14 @@ def _pay(claim_id: bytes32, pot: uint256) -> uint256:
 
 @internal
 @view
-def _price(spent: uint256) -> uint256:
+def _price(gas_start: uint256, more: uint256) -> uint256:
+    """
+    @notice What this call costs, and `more` gas. @return wei
+    @dev An account with code may do many calls in one transaction, so it is paid for what the meter shows and no more.
+    """
+    spent: uint256 = gas_start - msg.gas + more
+    if msg.sender == tx.origin and msg.sender.codesize == 0:
+        spent += TX_GAS + BYTE_GAS * len(msg.data) + CREDIT_GAS
     return spent * min(min(tx.gasprice, block.basefee + MAX_TIP), MAX_GAS_PRICE)
 
 
