@@ -17,6 +17,7 @@ from l1.abi import decode_reason, encode_constructor
 from l1.client import Client, encode_hex
 from l1.sender import Sender
 from protocol.keccak import keccak
+from protocol.machine import compute_most_steps
 from protocol.params import PRESETS, Params
 from protocol.rules import Rules
 from protocol.signing import compute_domain
@@ -144,6 +145,8 @@ def check_plan(plan: Plan) -> None:
         raise BadDeployment(f"no preset {plan.preset!r}: one of {', '.join(PRESETS)}")
     if not 0 < plan.speed <= MAX_SPEED:
         raise BadDeployment(f"speed {plan.speed} is out of range")
+    if compute_most_steps(plan.params) >= 1 << plan.params.history_height:
+        raise BadDeployment(f"at speed {plan.speed} an epoch's run would outgrow its history: a lower speed")
     count = plan.params.oracle_count
     if len(plan.oracles) != count or len(set(plan.oracles)) != count or 0 in plan.oracles or count > MAX_ORACLES:
         raise BadDeployment(f"{plan.preset} takes {count} different oracles")

@@ -6,7 +6,7 @@ twin in `contracts/steps/`. It leaves the header's `state` alone: whoever runs t
 
 from collections.abc import Callable, Sequence
 
-from protocol.codec.frames import Batch
+from protocol.codec.frames import MAX_FRAMES, MAX_MESSAGES, Batch
 from protocol.codes import Code
 from protocol.keccak import ZERO
 from protocol.params import Params
@@ -15,6 +15,7 @@ from protocol.state import View
 from protocol.types import INBOX_AUTHORITY, VAULT_AUTHORITY, Globals, Header, Phase, Sweep, Trade, compute_record_hash, compute_sweep_hash
 
 MAX_GAP = 1 << 40
+MAX_ROW_STEPS = 8  # of one row but for its scan; the most is TRADE's and BID's, 5
 
 
 class Preimages:
@@ -74,6 +75,20 @@ def is_admitted(authority: int, allowance: int, params: Params) -> bool:
     if authority in (VAULT_AUTHORITY, INBOX_AUTHORITY):
         return True
     return allowance > (0 if authority == 0 else -params.steps_cap)
+
+
+def compute_most_steps(params: Params) -> int:
+    """No epoch's run is longer, whatever is posted and forced in. It must be less than the leaves of a history.
+
+    What accrues, the cap at the first batch, the reserve, one row and its scan beyond it, and what no row pays for: OPEN, INFLATE and the
+    FETCH that leaves a source, four steps of a message that is a deposit.
+    """
+    accounts = 1 << params.account_depth
+    accrued = (params.epoch_s + params.header_window_s) * params.steps_per_second
+    # a MARK where all are ripe, one is bankrupt and all ask for the pool: FLAG, TAKEOVER, ADL_TALLY, ADL_CUT, REQUEST
+    row = MAX_ROW_STEPS + 5 * accounts + 4 * (accounts >> 8)
+    sources = 1 + 2 * MAX_FRAMES + 4 * MAX_MESSAGES
+    return accrued + 2 * params.steps_cap + row + (sources << params.batch_depth)
 
 
 def advance_clock(g: Globals, now: int, first: int, params: Params) -> Globals:

@@ -77,12 +77,13 @@ class Params:
 
     def at_speed(self, speed: int) -> "Params":
         """For a chain whose clock runs `speed` times faster than the wall: L1-side durations keep their length on the wall, and so does a
-        sheet of quotes, which lives as long as a message may be under way.
+        sheet of quotes, which lives as long as a message may be under way; and what may be run in a second of the wall stays the same.
 
         Market time (mark gap and age) is not touched: it belongs to the replayed market.
         """
         return replace(
             self,
+            steps_per_second=max(1, self.steps_per_second // speed),
             epoch_s=self.epoch_s * speed,
             inclusion_delay_s=self.inclusion_delay_s * speed,
             header_window_s=self.header_window_s * speed,

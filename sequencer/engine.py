@@ -123,7 +123,7 @@ class Engine:
         self.state = state  # as of the last operation
         self.queue: dict[int, Message] = {}  # confirmed messages by number
         self.consumed = 0  # messages that batches have taken, landed or not
-        self.last_time = 0  # of the newest batch or frame
+        self.last_time = 0  # where the newest batch or frame begins
         self.batch: OpenBatch | None = None
         self.frame: OpenFrame | None = None
         self.closed: list[tuple[Closed, State | None]] = []  # to be taken by the machine; now and then with a copy of the state after it
@@ -168,7 +168,8 @@ class Engine:
 
     def _ensure_batch(self, now: int) -> OpenBatch:
         if self.batch is None:
-            self.batch = OpenBatch(max(now, self.last_time), self.consumed)
+            self.last_time = max(now, self.last_time)  # no frame of it may lie before it, should the clock go back
+            self.batch = OpenBatch(self.last_time, self.consumed)
         return self.batch
 
     def close_batch(self) -> None:

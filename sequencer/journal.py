@@ -18,7 +18,7 @@ from sequencer import events
 from sequencer.events import BatchLanded, Event, MessagesQueued
 
 BIG = 1  # extension: an integer above 64 bits, signed: shares on their way out of the pool are a negative request
-VERSION = 2
+VERSION = 3
 KINDS: tuple[Any, ...] = (
     events.OrderReceived,
     events.RowReceived,

@@ -327,7 +327,10 @@ class Machine:
     def _check_window(self) -> None:
         """A batch that L1 would refuse as too old by the time it lands is not posted any more."""
         oldest = self.head_time - self.settings.window_s + self.settings.margin_s
-        if not self.is_shut and any(entry.status == Status.WAITING and entry.content.first < oldest for entry in self.chain):
+        waiting = [entry.content.first for entry in self.chain if entry.status == Status.WAITING]
+        if self.engine.batch is not None:
+            waiting.append(self.engine.batch.opened)
+        if not self.is_shut and min(waiting, default=oldest) < oldest:
             self.is_dirty = True
 
     def _apply_landed(self, event: BatchLanded) -> None:

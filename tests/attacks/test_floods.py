@@ -9,7 +9,7 @@ from protocol.codes import Code
 from protocol.history import History
 from protocol.keccak import keccak
 from protocol.leap import Leap
-from protocol.machine import Preimages
+from protocol.machine import Preimages, compute_most_steps
 from protocol.operations import build_deposit
 from protocol.params import DEVNET, MAINNET, MINIMAL, Params
 from protocol.rules import Rules
@@ -28,16 +28,26 @@ def make_batch(messages: tuple[Message, ...], frames: tuple[Frame, ...] = ()) ->
     return Batch(compute_record(0, START, START, 0, messages, frames), messages, frames)
 
 
+@pytest.mark.parametrize("speed", [1, 7, 60])
 @pytest.mark.parametrize("params", [MAINNET, DEVNET, MINIMAL], ids=lambda params: params.name)
-def test_attack_9__steps_of_an_epoch__bounded_below_the_history(params: Params) -> None:
-    """What accrues, the cap at the start, the reserve, one scan beyond it, and what no row pays for."""
-    batches, accounts = 1 << params.batch_depth, 1 << params.account_depth
-    accrued = (params.epoch_s + params.header_window_s) * params.steps_per_second
-    # a MARK where all are ripe, one is bankrupt and all ask for the pool: FLAG, TAKEOVER, ADL_TALLY, ADL_CUT, REQUEST
-    scan = 5 * accounts + 4 * (accounts >> 8)
-    sources = batches * (1 + 16 * 2)
-    messages = min(batches * 256, params.epoch_s * 400) * 4  # a message takes 90,000 gas, a second of L1 has 3 to 4 million
-    assert accrued + 2 * params.steps_cap + scan + sources + messages < 1 << params.history_height
+def test_attack_9__steps_of_an_epoch__bounded_below_the_history(params: Params, speed: int) -> None:
+    assert compute_most_steps(params.at_speed(speed)) < 1 << params.history_height
+
+
+def test_attack_9__flood_of_a_whole_epoch__below_the_bound() -> None:
+    """Junk forced into every batch of an epoch, their times as far apart as L1 allows; the allowance is full, and whole again at the end."""
+    batches, first = [], START
+    for number in range(1 << MINIMAL.batch_depth):
+        junk = (Message(START - 86_400, ATTACKER, JUNK, b""),) * 6
+        batches.append(Batch(compute_record(number, first, first, 0, junk, ()), junk, ()))
+        first += (MINIMAL.epoch_s + MINIMAL.header_window_s) >> MINIMAL.batch_depth
+    state = State(MINIMAL)
+    state.put_globals(Globals(allowance=MINIMAL.steps_cap, accrued=START))
+    machine = Machine(state, batches, RULES)
+    machine.run()
+    accrued = batches[-1].record.first - START
+    assert machine.count > accrued * MINIMAL.steps_per_second + 2 * MINIMAL.steps_cap
+    assert machine.count < compute_most_steps(MINIMAL)
 
 
 def test_attack_9__forced_junk__fits_the_history() -> None:
