@@ -1,5 +1,6 @@
 """What a block costs the challenger does not depend on how many claims a position has."""
 
+import random
 import sys
 from collections.abc import Sequence
 from types import FrameType
@@ -9,7 +10,7 @@ from challenger.events import BlockSeen, CaughtUp, Descend, Effect, EpochTraced,
 from challenger.evidence import Judgement, Truth, Verdict
 from challenger.machine import MAX_IN_FLIGHT, advance
 from challenger.state import KEPT_BOARDS, Settings, create_challenger
-from l1.contracts import BatchPosted, ClaimDied, Claimed, Event
+from l1.contracts import BatchPosted, ClaimDied, Claimed, Descended, Event, Revealed
 from l1.shapes import Header
 from protocol.keccak import ZERO, encode_word, keccak
 from protocol.params import DEVNET, MINIMAL, Params
@@ -44,6 +45,19 @@ class Chain:
     def feed(self, event: RevealTraced | MoveConfirmed) -> None:
         self.state, effects = advance(self.state, event)
         self.effects += effects
+
+    def answer_questions(self) -> None:
+        """All reveals that are asked for, and those that the answers lead to."""
+        for effect in self.effects:  # grows meanwhile
+            if isinstance(effect, TraceReveal) and effect in self.state.asked:
+                self.feed(RevealTraced(effect.key, effect.height, effect.index, TRUTH.nodes))
+
+    def descend(self, mine: bytes, rival: bytes, number: int, who: bytes) -> tuple[Event, ...]:
+        """What completes round `number` and reveals for `who` in the next one."""
+        low, high = sorted((mine, rival))
+        nodes = TRUTH.nodes if who == mine else (rival,) * 16
+        other = rival if who == mine else mine
+        return Descended(low, high, number, 0, encode_word(1), encode_word(2)), Revealed(who, other, number + 1, nodes)
 
     def get_sends(self, kind: type[object]) -> list[Send]:
         return [effect for effect in self.effects if isinstance(effect, Send) and isinstance(effect.action, kind)]
@@ -128,8 +142,7 @@ def make_full_group(urgent_s: int = 0) -> Chain:
     chain.claim(TRUTH.post_root, TRUTH.history, ALICE)
     chain.lie(31)
     chain.add()
-    for question in [effect for effect in chain.effects if isinstance(effect, TraceReveal)]:
-        chain.feed(RevealTraced(question.key, question.height, question.index, TRUTH.nodes))
+    chain.answer_questions()
     chain.add()
     return chain
 
@@ -149,3 +162,28 @@ def test_many_duels__little_time_left__all_are_sent() -> None:
     urgent = make_full_group(urgent_s=DEVNET.entry_s + DEVNET.grace_s + DEVNET.censorship_s)
     assert len(chain.get_sends(Descend)) == MAX_IN_FLIGHT
     assert len(urgent.get_sends(Descend)) == 31
+
+
+def test_many_duels__deadlines_differ__the_earliest_go_first_and_the_rest_follow_in_order() -> None:
+    chain = make_full_group()
+    before = chain.get_sends(Descend)
+    mine, *rivals = chain.ids
+    random.Random(3).shuffle(rivals)
+    chain.now = chain.close
+    chain.add(*(event for rival in rivals for event in chain.descend(mine, rival, 0, mine)))
+    for rival in rivals:  # each answers a second later than the one before: our clock against it runs from then on
+        chain.now += 1
+        chain.add(*chain.descend(mine, rival, 1, rival))
+    chain.add()
+    chain.answer_questions()
+    assert chain.get_sends(Descend) == before  # all that may be under way is
+    for send in before:
+        chain.feed(MoveConfirmed(send.name, chain.number))
+    sent = chain.get_sends(Descend)[MAX_IN_FLIGHT:]
+    assert [send.action.other for send in sent if isinstance(send.action, Descend)] == rivals[:MAX_IN_FLIGHT]
+    for count, send in enumerate(sent, MAX_IN_FLIGHT + 1):
+        chain.feed(MoveConfirmed(send.name, chain.number))
+        following = [send.action.other for send in chain.get_sends(Descend)[MAX_IN_FLIGHT:] if isinstance(send.action, Descend)]
+        assert following == rivals[:count]
+    deadlines = [send.deadline for send in chain.get_sends(Descend)[MAX_IN_FLIGHT:]]
+    assert deadlines == list(range(deadlines[0], deadlines[0] + len(rivals)))
