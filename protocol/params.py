@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, replace
 
+from protocol.fixed_point import div_down
+
 YEAR_S = 31_536_000
 
 
@@ -83,7 +85,7 @@ class Params:
         """
         return replace(
             self,
-            steps_per_second=max(1, self.steps_per_second // speed),
+            steps_per_second=max(1, div_down(self.steps_per_second, speed)),
             epoch_s=self.epoch_s * speed,
             inclusion_delay_s=self.inclusion_delay_s * speed,
             header_window_s=self.header_window_s * speed,

@@ -35,7 +35,7 @@ def test_attack_9__steps_of_an_epoch__bounded_below_the_history(params: Params, 
 
 
 def test_attack_9__flood_of_a_whole_epoch__below_the_bound() -> None:
-    """Junk forced into every batch of an epoch, their times as far apart as L1 allows; the allowance is full, and whole again at the end."""
+    """Junk forced into every batch of an epoch, as far apart as L1 allows; the allowance is full at the start."""
     batches, first = [], START
     for number in range(1 << MINIMAL.batch_depth):
         junk = (Message(START - 86_400, ATTACKER, JUNK, b""),) * 6
