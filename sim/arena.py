@@ -30,6 +30,10 @@ from challenger.machine import advance
 from challenger.state import Settings, create_challenger
 from challenger.tracer import Tracer
 from contracts import load_artifact
+from l1.batches import decode_frames
+from l1.contracts import encode_post
+from l1.provider import Unavailable
+from l1.shapes import Malformed
 from protocol.codec.frames import Batch
 from protocol.history import REVEAL_HEIGHT, Commitment, History
 from protocol.keccak import encode_word, encode_words, keccak
@@ -63,6 +67,19 @@ class World:
         """An epoch that is over when this returns."""
         self.batches |= {compute_record_hash(batch.record): batch for batch in batches}
         return self.court.post_epoch(batches)
+
+    def fetch(self, record_hash: bytes) -> Batch:
+        """From whatever serves `batches`, read back as `l1.batches.EpochReader` does it. Raises `Unavailable`."""
+        batch = self.batches.get(record_hash)
+        if batch is None:
+            raise Unavailable("no data")
+        record = batch.record
+        if compute_record_hash(record) != record_hash:
+            raise Malformed("another batch's record")
+        if record.frame_count == 0:
+            return batch._replace(frames=())
+        data = encode_post(record.number, record.first, record.last, record.message_count, batch.frames)
+        return batch._replace(frames=decode_frames(data, record))
 
     def lie(self, who: int = VILLAIN) -> bytes:
         """The wrong claim of the first epoch; its id."""
@@ -110,12 +127,14 @@ class Party:
             case Send():
                 self.sent.append(effect)
                 self.waiting.append(effect)
-            case TraceEpoch(key, _, epoch, records) if not all(record in self.world.batches for record in records):
-                self.unread.append(effect)
-                self.feed(EpochUnavailable(key, epoch, "no data"))
-            case TraceEpoch(key, parent, _, records):
-                truth = self.tracer.trace(key, parent, [self.world.batches[record] for record in records])
-                self.feed(EpochTraced(key, truth))
+            case TraceEpoch(key, parent, epoch, records):
+                try:
+                    batches = [self.world.fetch(record) for record in records]
+                except Unavailable as error:
+                    self.unread.append(effect)
+                    self.feed(EpochUnavailable(key, epoch, str(error)))
+                else:
+                    self.feed(EpochTraced(key, self.tracer.trace(key, parent, batches)))
             case TraceReveal(key, height, index):
                 self.feed(RevealTraced(key, height, index, self.tracer.get_reveal(key, height, index)))
             case TraceStep(key, index):

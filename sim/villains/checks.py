@@ -4,12 +4,15 @@ from collections.abc import Iterator
 from enum import StrEnum
 
 from challenger.board import Board, Claim, Status
-from l1.contracts import ClaimDied, Claimed, StakeWithdrawn
-from sim.court import Receipt, encode_address
+from l1.contracts import ClaimDied, Claimed, StakeWithdrawn, WorkCredited
+from protocol.duel import A, B, is_out
+from sim.court import GAS_PRICE, Receipt, encode_address
 from sim.evm import WEALTH_WEI, Reverted
 from sim.villains.stage import Stage
 
 MOVES = ("Claims.reveal", "Claims.descend", "Claims.prove", "Claims.timeout")
+SLACK_GAS = 42_000  # that a claim's wage is too much here: it pays for cold slots, which are warm in the court (`sim.evm`), and full height
+CREDITED_WEI = 2 * GAS_PRICE  # a gas, that work is paid at most: the cap on tips of `wages.vy`, since the court's base fee reads as 0 there
 
 
 class Fate(StrEnum):
@@ -121,30 +124,50 @@ def _check_fates(stage: Stage, board: Board, fates: frozenset[Fate]) -> Iterator
 
 
 def _check_money(stage: Stage, board: Board) -> Iterator[str]:
-    """Villains together gain nothing, nor does one who never said what is true; and where there is a pot, the honest claimant lays out
-    nothing in the end but what undisputed epochs cost anyway."""
-    honest, strangers = _list_honest(stage), _list_strangers(stage)
+    """No villain gains, except by its own moves for a claim of its own that is right; and where there is a pot, the honest claimant lays
+    out nothing in the end but what undisputed epochs cost anyway, and what gas costs above the price that wages are capped at."""
+    honest = _list_honest(stage)
     right = [board.claims[claim_id] for claim_id in stage.list_right(board)]
-    gains = {who: compute_gain(stage, board, who) for who in sorted(honest | strangers)}
-    if sum(gains[who] for who in strangers) > 0:
-        yield "the villains gained together"
-    for who in strangers - {claim.claimant for claim in right}:
-        if gains[who] > 0:
-            yield f"the villain {who:#x} gained {gains[who]} wei"
     won = [claim for claim in right if claim.status == Status.FINAL and board.positions[claim.position].bracket.count > 1]
-    if won and not stage.is_dear and all(claim.claimant in honest for claim in won):  # what comes on top is the claimant's
-        paid = -sum(gains[who] for who in honest) - _compute_upkeep(stage, board, right)
-        if paid > 0:
+    for who in sorted(_list_strangers(stage)):
+        gain = compute_gain(stage, board, who)
+        if gain > _compute_bound(stage, who, [claim.id for claim in won if claim.claimant == who]):
+            yield f"the villain {who:#x} gained {gain} wei"
+    if won and all(claim.claimant in honest for claim in won):  # what comes on top is the claimant's
+        paid = -sum(compute_gain(stage, board, who) for who in honest) - _compute_upkeep(stage, board, right)
+        if paid > _compute_excess(stage):
             yield f"the honest paid {paid} wei"
+
+
+def _compute_bound(stage: Stage, who: int, claims: list[bytes]) -> int:
+    """Wei that a stranger may gain: nothing, but for its own right `claims` half of what its moves were metered at, which is a third of
+    what they are paid; and what a claim's wage is too much in the court."""
+    bound = 0
+    for receipt in _list_calls(stage, {who}):
+        paid = [e for e in stage.court.blocks[receipt.block].events if isinstance(e, WorkCredited) and e.claim_id in claims]
+        bound += paid[-1].amount // 3 if paid else 0  # the last is the call's own: a finalization owes for the claim first
+        if receipt.function == "Claims.claim":
+            made = [e for e in stage.court.blocks[receipt.block].events if isinstance(e, Claimed) and e.claim_id in claims]
+            bound += len(made) * SLACK_GAS * _get_price(stage, receipt)
+    return bound
 
 
 def _compute_upkeep(stage: Stage, board: Board, right: list[Claim]) -> int:
     """Wei that the honest spent on claims without a rival."""
     free = [claim for claim in right if board.positions[claim.position].bracket.count == 1]
     calls = {("Claims.claim", claim.parent) for claim in free} | {("Claims.finalize", claim.id) for claim in free}
-    honest = _list_honest(stage)
-    spent = (r.gas for r in stage.court.receipts if r.sender in honest and r.arguments and (r.function, r.arguments[0]) in calls)
-    return stage.court.gas_price * sum(spent)
+    spent = (r for r in _list_calls(stage, _list_honest(stage)) if (r.function, r.arguments[0]) in calls)
+    return sum(receipt.gas * _get_price(stage, receipt) for receipt in spent)
+
+
+def _compute_excess(stage: Stage) -> int:
+    """Wei that the honest spent above the price that work is paid at."""
+    return sum(r.gas * max(0, _get_price(stage, r) - CREDITED_WEI) for r in _list_calls(stage, _list_honest(stage)))
+
+
+def _get_price(stage: Stage, receipt: Receipt) -> int:
+    """Wei a gas: its block's base fee, and the tip that everybody gives."""
+    return stage.court.blocks[receipt.block].header.base_fee + GAS_PRICE
 
 
 def compute_gain(stage: Stage, board: Board, who: int) -> int:
@@ -152,7 +175,7 @@ def compute_gain(stage: Stage, board: Board, who: int) -> int:
     own = [receipt for receipt in stage.court.receipts if receipt.sender == who]
     if not own:
         return 0  # the court funds whoever acts
-    spent = sum(receipt.gas for receipt in own) * stage.court.gas_price
+    spent = sum(receipt.gas * _get_price(stage, receipt) for receipt in own)
     free = sum(board.get_owner(stake) == who and board.claims[tip].status == Status.FINAL for stake, tip in board.tips.items())
     return stage.court.evm.get_balance(encode_address(who)) - WEALTH_WEI - spent + free * stage.params.stake_wei
 
@@ -163,10 +186,17 @@ def _find_fate(stage: Stage, board: Board, claim: Claim) -> Fate:
     if receipt is not None:
         if not {receipt.arguments[0], receipt.arguments[1]} & right.keys():
             return Fate.RIVAL
-        return Fate.STEP if receipt.function == "Claims.prove" else Fate.CLOCK
+        return Fate.CLOCK if _is_clock_over(stage, receipt) else Fate.STEP
     is_current = board.current.get(claim.parent, claim.parent) == claim.position
     is_rooted = claim.parent == board.genesis or claim.parent in right
     return Fate.ROUND if is_current and is_rooted else Fate.BRANCH
+
+
+def _is_clock_over(stage: Stage, receipt: Receipt) -> bool:
+    """Of either side, before that transaction between two claims: then even a proof leaves it to the clock."""
+    duel = stage.look_before(receipt.block).get_duel(receipt.arguments[0], receipt.arguments[1])
+    now = stage.court.blocks[receipt.block].header.time
+    return any(is_out(duel, side, now, stage.params) for side in (A, B))
 
 
 def _find_death(stage: Stage, claim_id: bytes) -> Receipt | None:
@@ -184,6 +214,11 @@ def _list_events(stage: Stage) -> Iterator[object]:
 
 def _list_honest(stage: Stage) -> set[int]:
     return {player.me for player in stage.players if player.me is not None}
+
+
+def _list_calls(stage: Stage, senders: set[int]) -> list[Receipt]:
+    """Their transactions to `Claims`."""
+    return [r for r in stage.court.receipts if r.sender in senders and r.function.startswith("Claims.")]
 
 
 def _list_strangers(stage: Stage) -> set[int]:

@@ -147,8 +147,8 @@ class Refusal:
 
 @dataclass
 class Stage:
-    """`may_fail`: transactions of the honest party may be beaten to it, or be undone. `is_dear`: gas costs more than wages pay for.
-    `wakes` are moments at which somebody wants to act. While `censors` says so, nothing honest lands.
+    """`may_fail`: transactions of the honest party may be beaten to it, or be undone. `wakes` are moments at which somebody wants to act.
+    While `censors` says so, nothing honest lands.
     """
 
     world: World
@@ -161,7 +161,6 @@ class Stage:
     broken: list[str] = field(default_factory=list)
     wakes: set[int] = field(default_factory=set)
     may_fail: bool = False
-    is_dear: bool = False
     censors: Callable[[], bool] = lambda: False
 
     def __post_init__(self) -> None:
@@ -197,6 +196,11 @@ class Stage:
         for block in self.court.blocks[len(self._boards) - 1 :]:
             self._boards.append(apply_block(self._boards[-1], block.header, block.events))
         return self._boards[-1]
+
+    def look_before(self, block: int) -> Board:
+        """Before a block, by its place among those of the court."""
+        self.look()
+        return self._boards[block]
 
     def list_right(self, board: Board) -> dict[bytes, History]:
         """Claims that say what is true, on nothing but such claims; of any generation."""

@@ -6,10 +6,15 @@ from typing import Any
 import pytest
 
 from challenger.events import PostClaim
-from sim.arena import Party, World
+from l1.contracts import WorkPaid
+from protocol.keccak import ZERO
+from sim.arena import VILLAIN, Party, World
+from sim.court import GAS_PRICE, encode_address
 from sim.villains.catalogue import CATALOGUE, run_villains, select_villains
-from sim.villains.checks import Fate, find_faults
+from sim.villains.checks import SLACK_GAS, Fate, compute_gain, find_faults
 from sim.villains.dispute import DISPUTE_VILLAINS
+from sim.villains.dispute.money import FREELOADER
+from sim.villains.dispute.moves import THIEF
 from sim.villains.page import PAGE, render
 from sim.villains.stage import HONEST, Stage, act_never
 from sim.villains.trial import run_trial
@@ -70,7 +75,7 @@ class Deserter(Party):
     ("hire", "name", "fault"),
     [
         (Lazy, "perfect-player", "is not final"),
-        (Lazy, "silent", "a wrong claim"),
+        (Lazy, "silent", "is alive"),
         (Deserter, "last-second-mover", "a right claim died"),
         (Deserter, "last-second-mover", "an honest stake is lost"),
         (Deserter, "silent", "beaten by"),
@@ -112,11 +117,82 @@ def test_checks__honest_moves_for_the_wrong_claim__are_told() -> None:
     assert any("moved for a wrong claim" in fault for fault in find_faults(stage, frozenset({Fate.STEP, Fate.CLOCK})))
 
 
-def test_checks__villain_that_gains__is_told() -> None:
+def give(stage: Stage, who: int, gas: int) -> None:
+    """As much at the price of the court that this is all it has gained."""
+    wei = gas * GAS_PRICE - compute_gain(stage, stage.look(), who)
+    address = encode_address(who)
+    stage.court.evm.set_balance(address, stage.court.evm.get_balance(address) + wei)
+
+
+@pytest.mark.parametrize(
+    ("name", "who", "gas"),
+    [
+        ("silent", VILLAIN, 1),
+        ("front-runner-of-moves", THIEF, 1),
+        ("front-runner-of-the-proof", THIEF, 1),
+        ("freeloader", FREELOADER, 1),  # whose claim had no rival
+        ("front-runner-of-the-claim", THIEF, SLACK_GAS + 1),
+        ("accomplice", FREELOADER, 200_000),  # half of the pay for its moves, and that slack
+    ],
+)
+def test_checks__villain_that_gains__is_told(name: str, who: int, gas: int) -> None:
+    villain = DISPUTE_VILLAINS[name]
+    stage = Stage(World())
+    villain.act(stage)
+    stage.run()
+    assert find_faults(stage, villain.fates) == []
+    give(stage, who, gas)
+    assert find_faults(stage, villain.fates) == [f"the villain {who:#x} gained {gas * GAS_PRICE} wei"]
+
+
+def test_checks__honest_that_pays_for_a_dispute__is_told() -> None:
     stage = play()
-    stage.court.evm.set_balance("0x" + (0xBAD).to_bytes(20, "big").hex(), 2 * 10**24)
-    faults = find_faults(stage, frozenset({Fate.STEP}))
-    assert any("villains gained together" in fault for fault in faults)
+    give(stage, HONEST, -1)
+    assert find_faults(stage, frozenset({Fate.STEP})) == [f"the honest paid {GAS_PRICE} wei"]
+
+
+def test_checks__honest_that_is_paid_nothing_while_gas_is_dear__is_told() -> None:
+    """What is lost may be what gas costs above the price of wages, and not the wages."""
+    villain = DISPUTE_VILLAINS["fee-spike"]
+    stage = Stage(World())
+    villain.act(stage)
+    stage.run()
+    assert find_faults(stage, villain.fates) == []
+    events = [event for block in stage.court.blocks for event in block.events]
+    wages = sum(event.amount for event in events if isinstance(event, WorkPaid) and event.worker == HONEST)
+    gain = compute_gain(stage, stage.look(), HONEST)
+    assert gain < -50 * wages  # it was dear
+    give(stage, HONEST, (gain - wages) // GAS_PRICE)
+    assert any("the honest paid" in fault for fault in find_faults(stage, villain.fates))
+
+
+def test_checks__wrong_claim_that_wins__is_told_with_its_stake() -> None:
+    stage = Stage(World(), Lazy)
+    liar = stage.enter(stage.forge(1))
+    stage.court.set_time(stage.court.get_position(stage.court.genesis).close)
+    stage.court.transact(VILLAIN, "Claims", "finalize", liar.claim_id)
+    faults = find_faults(stage, frozenset({Fate.ROUND}))  # which takes the stake out
+    assert f"a wrong claim of epoch {stage.world.epoch} is final" in faults
+    assert "a stake that entered with a wrong claim was paid back" in faults
+
+
+def test_checks__honest_claim_that_is_wrong__is_told() -> None:
+    stage = Stage(World())
+    stage.enter(stage.forge(1), who=HONEST)
+    stage.run()
+    assert "an honest party claimed what is wrong" in find_faults(stage, frozenset({Fate.STEP}))
+
+
+def test_fate__proof_of_somebody_who_is_out_of_time__is_the_clocks() -> None:
+    stage = Stage(World())
+    liar = stage.enter(stage.forge(1), act_never)
+    stage.run(until=stage.has_right)
+    stage.step()  # the honest reveal
+    params, court = stage.params, stage.court
+    court.set_time(court.get_position(court.genesis).close + params.grace_s + params.censorship_s + 1)
+    court.transact(THIEF, "Claims", "prove", stage.get_right(), liar.claim_id, ZERO, ZERO, b"", [])
+    stage.run()
+    assert find_faults(stage, frozenset({Fate.CLOCK})) == []
 
 
 def test_checks__what_l1_should_have_refused__is_told() -> None:

@@ -1,10 +1,8 @@
 """L1 that takes blocks back, and endpoints that show nothing, something else, or a chain that never was."""
 
-from l1.batches import decode_frames
-from l1.contracts import encode_post
-from l1.shapes import Malformed
+from collections.abc import Iterator
+
 from protocol.codec.frames import Batch, Frame
-from protocol.types import Record
 from sim.villains.checks import Fate
 from sim.villains.dispute.making import villain
 from sim.villains.stage import HONEST, MAX_TURNS, Stage, act_late
@@ -71,17 +69,19 @@ def reorganised_proof(stage: Stage) -> None:
 def silent_endpoint(stage: Stage) -> None:
     """Has no data of the epoch, while a wrong claim of it stands."""
     batches, stage.world.batches = stage.world.batches, {}
-    _wait_without_data(stage)
+    stage.restart()
+    stage.enter(stage.forge(stage.pick_step()), act_late)
+    _wait_without_data(stage, DEEP)
     stage.world.batches = batches
     for player in stage.players:
         player.retry()
 
 
-def _wait_without_data(stage: Stage) -> None:
-    """Whoever has just come and has no data says nothing on L1."""
-    stage.restart()
-    stage.enter(stage.forge(stage.pick_step()), act_late)
-    for _ in range(DEEP):
+def _wait_without_data(stage: Stage, blocks: int) -> None:
+    """Whoever has no data, or none that is L1's, says nothing there."""
+    for player in stage.players:
+        player.retry()
+    for _ in range(blocks):
         stage.step()
         stage.court.advance(1)
     if any(receipt.sender == HONEST for receipt in stage.court.receipts):
@@ -96,29 +96,31 @@ def _wait_without_data(stage: Stage) -> None:
 def lying_endpoint(stage: Stage) -> None:
     """Serves other frames than those that are on L1: altered, left out, twice, in another order."""
     batches, stage.world.batches = stage.world.batches, {}
-    for batch in batches.values():
-        for tampered in _tamper(batch):
-            if _is_believed(batch.record, tampered):
-                stage.broken.append("frames that are not on L1 were believed")
-    _wait_without_data(stage)
+    stage.restart()
+    stage.enter(stage.forge(stage.pick_step()), act_late)
+    for served in _tamper(list(batches.values())):
+        stage.world.batches = dict(zip(batches, served, strict=True))
+        _wait_without_data(stage, 2)
     stage.world.batches = batches
     for player in stage.players:
         player.retry()
 
 
-def _tamper(batch: Batch) -> list[tuple[Frame, ...]]:
-    first, *others = batch.frames
-    altered = first._replace(data=bytes([first.data[0] ^ 1]) + first.data[1:])
-    return [(altered, *others), tuple(others), (first, *others, first), (first._replace(time=first.time + 1), *others)]
+def _tamper(batches: list[Batch]) -> Iterator[list[Batch]]:
+    """What is served instead of them, one by one."""
+    following = [*batches[1:], batches[0]]
+    yield following
+    yield [batch._replace(frames=other.frames) for batch, other in zip(batches, following, strict=True)]
+    for change in (_alter, _redate, lambda frames: frames[1:], lambda frames: (*frames, frames[0])):
+        yield [batch._replace(frames=change(batch.frames)) for batch in batches]
 
 
-def _is_believed(record: Record, frames: tuple[Frame, ...]) -> bool:
-    """By whoever reads them back as a node does."""
-    try:
-        decode_frames(encode_post(record.number, record.first, record.last, record.message_count, frames), record)
-    except Malformed:
-        return False
-    return True
+def _alter(frames: tuple[Frame, ...]) -> tuple[Frame, ...]:
+    return frames[0]._replace(data=bytes([frames[0].data[0] ^ 1]) + frames[0].data[1:]), *frames[1:]
+
+
+def _redate(frames: tuple[Frame, ...]) -> tuple[Frame, ...]:
+    return frames[0]._replace(time=frames[0].time + 1), *frames[1:]
 
 
 @villain("Dave known gap (provider misbehaviour)", "what was sent for a state is not sent again for the same one", Fate.STEP)

@@ -3,12 +3,13 @@
 from functools import partial
 
 from sim.arena import VILLAIN
+from sim.court import GAS_PRICE
 from sim.villains.checks import Fate
 from sim.villains.dispute.making import villain
 from sim.villains.stage import Liar, Stage, act_late
 
 FREELOADER = 0xF4EE
-GWEI = 10**9
+SPIKE_WEI = 300 * 10**9  # a gas
 
 
 def _claim_truth(stage: Stage, who: int, parent: bytes | None = None, epoch: int = 0, stake_from: bytes = bytes(32)) -> bytes:
@@ -124,11 +125,18 @@ def looter(stage: Stage) -> None:
 )
 def fee_spike(stage: Stage) -> None:
     """Lies while L1's gas costs 300 gwei, six times what wages are ever paid for, so that refuting it costs more than it brings."""
-    stage.is_dear = True  # the machine of this chain reads a base fee of 0 and pays 2 gwei; the cap itself is tested on another
-    stage.court.evm.basefee_wei = 300 * GWEI
-    stage.court.gas_price = 301 * GWEI
+    stage.enter(stage.forge(stage.pick_step()), act_late)
+    stage.run(until=lambda: any(receipt.function == "Claims.descend" for receipt in stage.court.receipts))
+    _set_base_fee(stage, SPIKE_WEI)  # in the middle of the duel, when there is no way back
+    stage.run(until=stage.is_final)
+    _set_base_fee(stage, 0)
+
+
+def _set_base_fee(stage: Stage, wei: int) -> None:
+    """From the next block on; the tip stays."""
+    stage.court.evm.basefee_wei = wei
+    stage.court.gas_price = wei + GAS_PRICE
     stage.court.advance(1)
-    stage.enter(stage.forge(stage.pick_step()))
 
 
 @villain(
