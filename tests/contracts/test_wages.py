@@ -11,11 +11,13 @@ from typing import Any, NamedTuple
 import pytest
 
 from protocol.duel import find_difference
+from protocol.keccak import ZERO
 from sim.evm import Result
 from tests.contracts.chain import PyEvm
-from tests.contracts.world import Claim, World, deploy_toy
+from tests.contracts.world import GENESIS_ROOT, Claim, World, deploy_toy
 
 GWEI = 10**9
+FRESH_SLOT_GAS = 17_100  # what writing to a slot that was zero takes more
 TIPS = (0, 1, 2)  # gwei above the base fee: as far as tips are paid for
 
 
@@ -90,9 +92,25 @@ class Trial:
             rows.append(self.send(worker, "finalize", honest.id)[0])
         return rows
 
-    def make_proof(self, mine: Claim, other: Claim) -> tuple[Any, ...]:
+    def claim(self, who: str, claim: Claim, stake_from: bytes = ZERO) -> None:
+        value = self.world.stake_wei if stake_from == ZERO else 0
+        claim.id = self.send(who, "claim", *claim.args, stake_from, value=value)[1].value
+
+    def refute(self, worker: str, honest: Claim, lie: Claim, witness: bytes = b"", root: bytes = GENESIS_ROOT) -> None:
+        """At full height, up to the end of the only round: whatever is due for `honest` is done by `worker`. `root` is the parent's."""
+        sides = [(worker, honest, lie), (self.mallory, lie, honest)]
+        for round_ in range(7):
+            who, mine, other = sides[round_ % 2]
+            index = 17 >> 4 * (6 - round_)
+            nodes = mine.history.get_reveal(round_ + 1, index) if round_ < 6 else []
+            self.send(who, "descend", *self.make_descend(mine, other, nodes))
+        leaf, rival, args, path = self.make_proof(honest, lie, root)
+        self.send(worker, "prove", honest.id, lie.id, leaf, rival, args + witness, path)
+        self.world.pass_close(honest.parent)
+
+    def make_proof(self, mine: Claim, other: Claim, root: bytes = GENESIS_ROOT) -> tuple[Any, ...]:
         index = self.world.get_duel(mine, other)["index"]
-        args = self.world.compute_args(self.world.compute_headers(mine.epoch)[index - 1])
+        args = self.world.compute_args(self.world.compute_headers(mine.epoch, root)[index - 1])
         return mine.history.get_node(0, index), other.history.get_node(0, index), args, mine.history.prove_leaf(index - 1)
 
     def make_descend(self, mine: Claim, other: Claim, nodes: list[bytes]) -> tuple[Any, ...]:
@@ -104,6 +122,15 @@ class Trial:
         duel = self.world.get_duel(mine, other)
         node = other.history.get_node(self.world.height - 4 * duel["round"], duel["index"])
         return mine.id, other.id, node, mine.history.get_reveal(duel["round"], duel["index"])
+
+
+def create_tall() -> Trial:
+    """At full height and at one price, before any claim."""
+    trial = Trial(tips=())
+    trial.world = World(height=28, evm=trial.evm)
+    trial.paid.clear()
+    trial.spent.clear()
+    return trial
 
 
 @pytest.mark.parametrize("padding", [0, 3_000, 7_000, 40_000])
@@ -158,25 +185,47 @@ def test_a_dispute_of_two_pays_for_itself(witness: int) -> None:
 
     4,000 of them beside a step that does nothing cost as much above their pay as the 9,728 of the real step that pays worst (a message).
     """
-    trial = Trial(tips=())
-    world = World(height=28, evm=trial.evm)
-    trial.world, honest = world, world.compute_honest(world.run_epoch())
-    lie = world.compute_lie(honest, 17)
-    trial.paid.clear()
-    trial.spent.clear()
-    for claim, who in ((honest, trial.alice), (lie, trial.mallory)):
-        claim.id = trial.send(who, "claim", *claim.args, bytes(32), value=world.stake_wei)[1].value
-    sides = [(trial.alice, honest, lie), (trial.mallory, lie, honest)]
-    for round_ in range(7):
-        who, mine, other = sides[round_ % 2]
-        index = 17 >> 4 * (6 - round_)
-        trial.send(who, "descend", *trial.make_descend(mine, other, mine.history.get_reveal(round_ + 1, index) if round_ < 6 else []))
-    leaf, rival, args, path = trial.make_proof(honest, lie)
-    trial.send(trial.alice, "prove", honest.id, lie.id, leaf, rival, args + b"\xff" * witness, path)
-    world.pass_close(world.genesis)
+    trial = create_tall()
+    honest = trial.world.compute_honest(trial.world.run_epoch())
+    lie = trial.world.compute_lie(honest, 17)
+    trial.claim(trial.alice, honest)
+    trial.claim(trial.mallory, lie)
+    trial.refute(trial.alice, honest, lie, b"\xff" * witness)
     for function in ("finalize", "withdraw_work", "withdraw_stake"):
         trial.send(trial.alice, function, honest.id)
     assert 0 < trial.paid[trial.alice] - trial.spent[trial.alice] < trial.spent[trial.alice] // 2
+
+
+@pytest.mark.parametrize("is_paid_first", [True, False])
+@pytest.mark.parametrize("opens", [True, False])
+@pytest.mark.parametrize("is_moved", [False, True])
+def test_front_running_the_claim__others_make_the_moves__gains_nothing(is_moved: bool, opens: bool, is_paid_first: bool) -> None:
+    """At full height, on a fresh stake and on one that was moved along; but for a slot that whoever is paid first opens for the others.
+
+    Nor does an honest claimant lose much. A stake that moves on is not paid out yet.
+    """
+    trial = create_tall()
+    world, alice, stranger = trial.world, trial.alice, trial.stranger
+    right, root, stake = world.compute_honest(world.run_epoch()), GENESIS_ROOT, ZERO
+    if is_moved:
+        trial.claim(alice, right)
+        root, stake = right.post_root, right.id
+        right = world.compute_honest(world.run_epoch(), stake, root)
+    trial.spent.clear()
+    lie = world.compute_lie(right, 17)
+    claims = [(alice, right, stake), (trial.mallory, lie, ZERO)]
+    for who, claim, stake_from in claims if opens else reversed(claims):
+        trial.claim(who, claim, stake_from)
+    trial.refute(stranger, right, lie, root=root)
+    for claim_id in (stake, right.id) if is_moved else (right.id,):
+        trial.send(stranger, "finalize", claim_id)
+    for who in (alice, stranger) if is_paid_first else (stranger, alice):
+        trial.send(who, "withdraw_work", right.id)
+    if not is_moved:
+        trial.send(alice, "withdraw_stake", right.id)
+    gain = trial.paid[alice] - trial.spent[alice]
+    assert gain <= (0 if is_paid_first else FRESH_SLOT_GAS * GWEI)
+    assert gain >= -(0.04 if is_moved else 0.03) * trial.spent[alice]
 
 
 @pytest.mark.parametrize(("basefee", "tip"), [(1, 0), (1, 2), (1, 3), (1, 60), (160, 1), (160, 5), (150, 0), (150, 60), (1_000, 3)])
