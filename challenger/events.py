@@ -1,6 +1,7 @@
 """What happens to the challenger (events, past tense) and what it wants done (effects, imperative)."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from challenger.evidence import Alert, Evidence, StepProof, Truth, Verdict
 from l1.contracts import Event as L1Event
@@ -202,6 +203,14 @@ Action = (
 # -- effects
 
 
+class Estimate(NamedTuple):
+    """Of one transaction: its gas, its cost in wei, and the wei that it brings in, now or when its claim is final (`challenger.costs`)."""
+
+    gas: int
+    cost: int
+    gain: int
+
+
 @dataclass(frozen=True, slots=True)
 class Send:
     """`name` says what is done in answer to which state; `attempt` counts the times that it was tried before."""
@@ -210,6 +219,7 @@ class Send:
     attempt: int
     action: Action
     deadline: int  # chain seconds
+    estimate: Estimate
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from itertools import pairwise
 
 from challenger.board import Board, Status, apply_block
 from challenger.claims import plan_claims
+from challenger.costs import estimate, is_worth_taking
 from challenger.duels import plan_duels
 from challenger.epochs import Base, Link, compute_links, find_untraced
 from challenger.events import (
@@ -34,7 +35,7 @@ from challenger.events import (
     TraceStep,
 )
 from challenger.evidence import Alert, AlertCode, Evidence, Judgement, Verdict
-from challenger.money import WITHDRAW_GAS, compute_wage, plan_money
+from challenger.money import plan_money
 from challenger.queue import plan_queue
 from challenger.reports import collect_alerts, collect_evidence, judge_claims, skip_past
 from challenger.state import KEPT_BOARDS, Challenger, Task, check_undo
@@ -171,10 +172,12 @@ def _send(state: Challenger, task: Task, now: int) -> tuple[Challenger, list[Eff
             return state, []
     if len(state.in_flight) >= MAX_IN_FLIGHT and not is_urgent:
         return state, []
+    me = state.settings.me
+    assert me is not None, "whoever watches has no task"
     assert not isinstance(task.need, TraceReveal | TraceStep), "a question is no transaction"
     attempt = state.attempts.get(task.name, 0)
     state = replace(state, in_flight={**state.in_flight, task.name: attempt})
-    return state, [Send(task.name, attempt, task.need, task.deadline)]
+    return state, [Send(task.name, attempt, task.need, task.deadline, estimate(state.board, me, task.need))]
 
 
 def _judge(state: Challenger, board: Board, links: tuple[Link, ...]) -> tuple[Challenger, list[Effect]]:
@@ -242,4 +245,4 @@ def _is_open(state: Challenger, link: Link) -> bool:
         return True
     if me is None:
         return False
-    return link.claim_id in board.get_tips(me) or compute_wage(board, link.claim_id, me) > WITHDRAW_GAS * board.header.base_fee
+    return link.claim_id in board.get_tips(me) or is_worth_taking(board, link.claim_id, me)

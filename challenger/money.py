@@ -4,13 +4,12 @@ from collections.abc import Set
 from dataclasses import dataclass
 
 from challenger.board import Board, Status
+from challenger.costs import compute_wage, is_worth_taking
 from challenger.epochs import Link
 from challenger.events import Finalize, WithdrawStake, WithdrawWork
 from challenger.state import FAR, Challenger, Task
 from challenger.turns import compute_turn
 from protocol.tournament import find_winner
-
-WITHDRAW_GAS = 60_000  # what a withdrawal of work takes: less than that is left where it is
 
 
 def plan_money(state: Challenger, board: Board, links: tuple[Link, ...], now: int) -> list[Task]:
@@ -26,17 +25,12 @@ def plan_money(state: Challenger, board: Board, links: tuple[Link, ...], now: in
             name = f"finalize:{link.claim_id.hex()}"
             turn = compute_turn(state.settings, name, board.claims[link.claim_id].claimant)
             tasks.append(Task(name, FAR, Finalize(link.claim_id), turn))
-        if link.status == Status.FINAL and compute_wage(board, link.claim_id, me) > WITHDRAW_GAS * board.header.base_fee:
+        if link.status == Status.FINAL and is_worth_taking(board, link.claim_id, me):
             tasks.append(Task(f"work:{link.claim_id.hex()}", FAR, WithdrawWork(link.claim_id)))
         stake = mine.get(link.claim_id)
         if link.status == Status.FINAL and stake is not None and not state.settings.keeps_stake:
             tasks.append(Task(f"stake:{stake.hex()}:{link.claim_id.hex()}", FAR, WithdrawStake(stake)))
     return tasks
-
-
-def compute_wage(board: Board, claim_id: bytes, me: int) -> int:
-    """Wei that a withdrawal of our work for a final claim would bring: what we are owed, as far as its pot goes."""
-    return min(board.get_work(me).get(claim_id, 0), board.get_pot(board.claims[claim_id]))
 
 
 @dataclass(frozen=True, slots=True)

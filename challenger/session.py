@@ -288,7 +288,7 @@ class Session:
                 await self._events_in.send(MoveFailed(send.name, self.state.board.header.number, str(error)))
                 continue
             fields: dict[str, Any] = {"name": send.name, "attempt": send.attempt, "deadline": send.deadline, "number": number}
-            self.around.log("action.sent", fields)
+            self.around.log("action.sent", fields | {f"expected_{name}": value for name, value in send.estimate._asdict().items()})
             self._nursery.start_soon(self._wait, sender, send, number)
 
     async def _wait(self, sender: Sender, send: Send, number: int) -> None:
