@@ -11,6 +11,7 @@ from sim.evm import Result, Reverted
 from tests.contracts.world import Times, World
 
 TIMES = Times(entry_s=600, censorship_s=30, grace_s=5)
+TURN_GAS = 205  # of the loop that counts rounds
 
 
 class Crowd:
@@ -374,6 +375,60 @@ def test_children_of_a_pending_claim_become_final_after_it_only() -> None:
 def test_rounds_until_one_group_holds_all(count: int, rounds: int) -> None:
     crowd = Crowd(count, group_bits=1)
     assert crowd.world.get_position(crowd.world.genesis)["rounds"] == rounds
+
+
+class Meter(Crowd):
+    """A crowd in groups of two. The honest claim is the first of its group; every call's gas without its transaction and calldata."""
+
+    def __init__(self, count: int, honest: int) -> None:
+        self.gas: dict[str, int] = {}
+        super().__init__(count, honest, group_bits=1, ats=[17] * count)
+        self.measure(honest)
+
+    def count_gas(self, result: Result, function: str, *args: object) -> int:
+        data = self.world.claims.encode(function, *args)
+        return result.gas_used - 21_000 - sum(4 if byte == 0 else 16 for byte in data)
+
+    def measure(self, seed: int) -> None:
+        """Each call where it is first due: one more claim, the honest one against its rival, and those of the group before."""
+        world, who, honest, rival = self.world, self.who, self.honest, self.claims[seed + 1]
+        snapshot = world.evm.take_snapshot()
+        late = world.compute_lie(honest, 17, 10**6)
+        self.gas["claim"] = self.count_gas(world.enter(late, who), "claim", *late.args, ZERO)
+        world.evm.restore(snapshot)
+        world.play(honest, rival, who, who)
+        leaves = honest.history.get_node(0, 17), rival.history.get_node(0, 17)
+        args = honest.id, rival.id, *leaves, world.compute_args(self.headers[16]), honest.history.prove_leaf(16)
+        self.gas["prove"] = self.count_gas(world.prove(who, honest, rival, self.headers), "prove", *args)
+        self.start(0)
+        self.gas["promote"] = self.count_gas(world.promote(honest), "promote", honest.id)
+        snapshot = world.evm.take_snapshot()
+        self.gas["timeout"] = self.count_gas(
+            self.outlast(seed - 1, seed - 2), "timeout", self.claims[seed - 2].id, self.claims[seed - 1].id
+        )
+        world.evm.restore(snapshot)
+
+    def finish(self) -> None:
+        """Nobody else moves: the honest claim is pushed up to the last round, and wins it by being there."""
+        rounds = self.world.get_position(self.world.genesis)["rounds"]
+        for round_ in range(1, rounds):
+            self.world.evm.set_time(max(self.world.evm.timestamp, self.world.get_start(self.world.genesis, round_)))
+            if round_ < rounds - 1:
+                self.world.promote(self.honest)
+        self.gas["finalize"] = self.count_gas(self.world.finalize(self.honest), "finalize", self.honest.id)
+
+
+def test_gas__third_or_99th_claim_of_a_position__is_the_same() -> None:
+    """No call goes through an array that others can make longer. What grows is the number of rounds, with the logarithm: the loop that
+    counts them takes four more turns here, and a call counts them three times at most. A look at every claim would be 94 more reads of 100 gas at
+    least. Nothing is cold for one crowd and warm for the other: each call is the first there of its kind."""
+    few, many = Meter(6, 2), Meter(100, 98)
+    for crowd in (few, many):
+        crowd.finish()
+    more_rounds = 7 - 3
+    assert few.gas["claim"] == many.gas["claim"]
+    for call, gas in few.gas.items():
+        assert 0 <= many.gas[call] - gas <= 3 * more_rounds * TURN_GAS < 94 * 100 // 2, call
 
 
 def test_times_without_a_grace_are_refused() -> None:
