@@ -4,9 +4,10 @@
 can be explored move by move and compared with the contract. Claims are named by their seeds, and entry ends at second 0.
 """
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import dataclass, replace
 from functools import cache
+from itertools import permutations
 from typing import NamedTuple
 
 from protocol.duel import A, B, Duel, apply_descent, apply_reveal, flip, is_out, is_proof_due, may_descend, may_reveal, open_duel
@@ -16,6 +17,7 @@ from protocol.persistent import Map
 from protocol.tournament import (
     Bracket,
     Place,
+    count_rounds,
     enter,
     find_rising,
     find_winner,
@@ -28,6 +30,7 @@ from protocol.tournament import (
 )
 
 DEAD = -1
+STEP = {1: (False, True), 2: (True, False), 3: (True, True)}  # what a step says of two
 Groups = tuple[tuple[Place, tuple[bytes, ...]], ...]
 
 
@@ -49,6 +52,23 @@ class Play(NamedTuple):
     groups: Groups = ()  # the bracket's, sorted
     duels: tuple[tuple[int, int, Duel], ...] = ()  # those with a move, seen from the smaller seed; sorted
     is_reopened: bool = False
+
+
+Tree = dict[Play, dict[Action, Play]]  # of each state, the branches that lead on
+
+
+@dataclass(frozen=True)
+class Game:
+    """Who plays. `honest` is the seed of the honest claim, -1 if there is none; `censored_s` how long it can be held back in all.
+
+    `lag_s`: within how many seconds it makes what no clock asks for: a timeout, a promotion.
+    """
+
+    params: Params
+    count: int
+    honest: int = -1
+    censored_s: int = 0
+    lag_s: int = 0
 
 
 def make_params(group_bits: int, rounds: int, censorship_s: int, grace_s: int) -> Params:
@@ -174,3 +194,93 @@ def _decide(play: Play, a: int, b: int, dies: tuple[bool, bool], params: Params)
     if rising is not None:
         return _move_up(play, place, rising[0], params)
     return play._replace(is_reopened=is_over(play, params))
+
+
+def list_actions(play: Play, game: Game) -> Iterator[Action]:
+    """Whatever anybody could try; time apart."""
+    if len(play.rounds) < game.count:
+        yield Action("claim")
+    yield Action("reopen")
+    for seed in range(len(play.rounds)):
+        yield Action("promote", seed)
+    for a, b in permutations(range(len(play.rounds)), 2):
+        yield Action("reveal", a, b)
+        yield Action("descend", a, b)
+        if a > b:
+            continue
+        yield Action("timeout", a, b)
+        for verdict, dies in STEP.items():
+            if game.honest not in (a, b) or verdict == (1 if a == game.honest else 2):
+                yield Action("prove", a, b, *dies)
+
+
+def merge(play: Play, game: Game) -> Play:
+    """Two liars of one pair may change places; a duel whose round is over is nothing."""
+    if play.duels:
+        live = tuple(item for item in play.duels if play.now < get_start(0, play.rounds[item[0]] + 1, game.params))
+        play = play._replace(duels=live)
+    for low in range(0, len(play.rounds) - 1, 2):
+        if game.honest in (low, low + 1):
+            continue
+        left, right = play.rounds[low : low + 2]
+        mine = [item[2] for item in play.duels if item[:2] == (low, low + 1)]
+        if left < right or (mine and rank(mine[0]) > rank(flip(mine[0]))):
+            play = swap(play, low)
+    return play
+
+
+def rank(duel: Duel) -> tuple[int, int, int]:
+    """Of two mirror images, the smaller counts."""
+    return duel.used_a, duel.used_b, duel.revealed
+
+
+def swap(play: Play, low: int) -> Play:
+    """The claims `low` and `low + 1` in each other's places."""
+    names = {low: low + 1, low + 1: low}
+    ids = {get_id(a): get_id(b) for a, b in names.items()}
+    rounds = list(play.rounds)
+    rounds[low], rounds[low + 1] = rounds[low + 1], rounds[low]
+    groups = tuple((place, tuple(sorted(ids.get(item, item) for item in members))) for place, members in play.groups)
+    duels = []
+    for a, b, duel in play.duels:
+        c, d = names.get(a, a), names.get(b, b)
+        duels.append((c, d, duel) if c < d else (d, c, flip(duel)))
+    return play._replace(rounds=tuple(rounds), groups=groups, duels=tuple(sorted(duels, key=lambda item: item[:2])))
+
+
+def grow(game: Game) -> Tree:
+    """Every state until the last round is over, symmetric ones once, each with the actions that found further ones. Breadth first.
+
+    It begins a second before entry closes, with the first claim there.
+    """
+    first = apply(Play(-1), Action("claim"), game.params)
+    assert first is not None
+    seen, queue = {first}, [first]
+    tree: Tree = {}
+    for play in queue:
+        tree[play] = {}
+        for action in list_turns(play, game):
+            after = apply(play, action, game.params)
+            if after is not None and (merged := merge(after, game)) not in seen:
+                seen.add(merged)
+                queue.append(after)
+                tree[play][action] = after
+    return tree
+
+
+def list_turns(play: Play, game: Game) -> list[Action]:
+    """All actions with time's; none once the position is open anew, and no time after the last round."""
+    if play.is_reopened:
+        return []
+    end = get_start(0, count_rounds(len(play.rounds), game.params), game.params)
+    return [*list_actions(play, game), *([Action("tick")] if play.now < end else [])]
+
+
+def prune(tree: Tree, chosen: Set[Play]) -> Tree:
+    """Only what leads to the chosen states."""
+    kept: Tree = {}
+    for play, branches in reversed(tree.items()):  # whatever a state leads to comes after it
+        left = {action: after for action, after in branches.items() if after in kept}
+        if left or play in chosen:
+            kept[play] = left
+    return kept

@@ -5,86 +5,30 @@ keeps it from winning, and that nothing else ever comes out twice, too late, or 
 """
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import permutations
 
 import pytest
 
-from protocol.duel import A, B, Duel, flip, get_expiry, is_out, is_owing
+from protocol.duel import A, B, get_expiry, is_out, is_owing
 from protocol.params import Params
 from protocol.tournament import count_rounds, find_rising, get_place, get_start
-from tests.contracts.play import DEAD, Action, Play, apply, find_duel, get_alive, get_bracket, get_id, get_winner, is_over, make_params
+from tests.contracts.play import (
+    Action,
+    Game,
+    Play,
+    apply,
+    find_duel,
+    get_alive,
+    get_bracket,
+    get_id,
+    get_winner,
+    is_over,
+    list_actions,
+    make_params,
+    merge,
+)
 
 ENTRY_S = 1  # P
-STEP = {1: (False, True), 2: (True, False), 3: (True, True)}  # what a step says of two
-
-
-@dataclass(frozen=True)
-class Game:
-    """Who plays. `honest` is the seed of the honest claim, -1 if there is none; `censored_s` how long it can be held back in all.
-
-    `lag_s`: within how many seconds it makes what no clock asks for: a timeout, a promotion.
-    """
-
-    params: Params
-    count: int
-    honest: int = -1
-    censored_s: int = 0
-    lag_s: int = 0
-
-
-def list_actions(play: Play, game: Game) -> Iterator[Action]:
-    """Whatever anybody could try that may change something; time apart."""
-    if play.now < 0 and len(play.rounds) < game.count:
-        yield Action("claim")
-    yield Action("reopen")
-    for seed, round_ in enumerate(play.rounds):
-        if round_ != DEAD:
-            yield Action("promote", seed)
-    for a, b in permutations(range(len(play.rounds)), 2):
-        yield Action("reveal", a, b)
-        yield Action("descend", a, b)
-        if a > b:
-            continue
-        yield Action("timeout", a, b)
-        for verdict, dies in STEP.items():
-            if game.honest not in (a, b) or verdict == (1 if a == game.honest else 2):
-                yield Action("prove", a, b, *dies)
-
-
-def merge(play: Play, game: Game) -> Play:
-    """Two liars of one pair may change places; a duel whose round is over is nothing."""
-    if play.duels:
-        live = tuple(item for item in play.duels if play.now < get_start(0, play.rounds[item[0]] + 1, game.params))
-        play = play._replace(duels=live)
-    for low in range(0, len(play.rounds) - 1, 2):
-        if game.honest in (low, low + 1):
-            continue
-        left, right = play.rounds[low : low + 2]
-        mine = [item[2] for item in play.duels if item[:2] == (low, low + 1)]
-        if left < right or (mine and rank(mine[0]) > rank(flip(mine[0]))):
-            play = swap(play, low)
-    return play
-
-
-def rank(duel: Duel) -> tuple[int, int, int]:
-    """Of two mirror images, the smaller counts."""
-    return duel.used_a, duel.used_b, duel.revealed
-
-
-def swap(play: Play, low: int) -> Play:
-    """The claims `low` and `low + 1` in each other's places."""
-    names = {low: low + 1, low + 1: low}
-    ids = {get_id(a): get_id(b) for a, b in names.items()}
-    rounds = list(play.rounds)
-    rounds[low], rounds[low + 1] = rounds[low + 1], rounds[low]
-    groups = tuple((place, tuple(sorted(ids.get(item, item) for item in members))) for place, members in play.groups)
-    duels = []
-    for a, b, duel in play.duels:
-        c, d = names.get(a, a), names.get(b, b)
-        duels.append((c, d, duel) if c < d else (d, c, flip(duel)))
-    return play._replace(rounds=tuple(rounds), groups=groups, duels=tuple(sorted(duels, key=lambda item: item[:2])))
 
 
 def is_overdue(play: Play, game: Game) -> bool:
