@@ -420,8 +420,8 @@ class Meter(Crowd):
 
 def test_gas__third_or_99th_claim_of_a_position__is_the_same() -> None:
     """No call goes through an array that others can make longer. What grows is the number of rounds, with the logarithm: the loop that
-    counts them takes four more turns here, and a call counts them three times at most. A look at every claim would be 94 more reads of 100 gas at
-    least. Nothing is cold for one crowd and warm for the other: each call is the first there of its kind."""
+    counts them takes four more turns here, and a call counts them three times at most. A look at every claim would be 94 more reads
+    of 100 gas at least. Nothing is cold for one crowd and warm for the other: each call is the first there of its kind."""
     few, many = Meter(6, 2), Meter(100, 98)
     for crowd in (few, many):
         crowd.finish()
