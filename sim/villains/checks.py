@@ -102,7 +102,8 @@ def _check_moves(stage: Stage, board: Board) -> Iterator[str]:
             continue
         if receipt.function in MOVES and (receipt.arguments[0] not in right or receipt.arguments[1] in right):
             yield f"an honest party moved for a wrong claim, or against a right one: {receipt.function}"
-        key = receipt.function, repr(receipt.arguments)
+        whose = receipt.sender if receipt.function == "Claims.withdraw_work" else 0  # each has its own
+        key = receipt.function, repr(receipt.arguments), whose
         if key in seen:
             yield f"an honest party did a thing twice: {receipt.function}"
         seen.add(key)
@@ -133,9 +134,10 @@ def _check_money(stage: Stage, board: Board) -> Iterator[str]:
         gain = compute_gain(stage, board, who)
         if gain > _compute_bound(stage, who, [claim.id for claim in won if claim.claimant == who]):
             yield f"the villain {who:#x} gained {gain} wei"
-    if won and all(claim.claimant in honest for claim in won):  # what comes on top is the claimant's
-        paid = -sum(compute_gain(stage, board, who) for who in honest) - _compute_upkeep(stage, board, right)
-        if paid > _compute_excess(stage):
+    claimants = {claim.claimant for claim in won}
+    if claimants and claimants <= honest:  # what comes on top is the claimant's; whoever helps it is paid at cost
+        paid = -sum(compute_gain(stage, board, who) for who in claimants) - _compute_upkeep(stage, board, right, claimants)
+        if paid > _compute_excess(stage, claimants):
             yield f"the honest paid {paid} wei"
 
 
@@ -152,17 +154,17 @@ def _compute_bound(stage: Stage, who: int, claims: list[bytes]) -> int:
     return bound
 
 
-def _compute_upkeep(stage: Stage, board: Board, right: list[Claim]) -> int:
-    """Wei that the honest spent on claims without a rival."""
+def _compute_upkeep(stage: Stage, board: Board, right: list[Claim], spenders: set[int]) -> int:
+    """Wei that they spent on claims without a rival."""
     free = [claim for claim in right if board.positions[claim.position].bracket.count == 1]
     calls = {("Claims.claim", claim.parent) for claim in free} | {("Claims.finalize", claim.id) for claim in free}
-    spent = (r for r in _list_calls(stage, _list_honest(stage)) if (r.function, r.arguments[0]) in calls)
+    spent = (r for r in _list_calls(stage, spenders) if (r.function, r.arguments[0]) in calls)
     return sum(receipt.gas * _get_price(stage, receipt) for receipt in spent)
 
 
-def _compute_excess(stage: Stage) -> int:
-    """Wei that the honest spent above the price that work is paid at."""
-    return sum(r.gas * max(0, _get_price(stage, r) - CREDITED_WEI) for r in _list_calls(stage, _list_honest(stage)))
+def _compute_excess(stage: Stage, spenders: set[int]) -> int:
+    """Wei that they spent above the price that work is paid at."""
+    return sum(r.gas * max(0, _get_price(stage, r) - CREDITED_WEI) for r in _list_calls(stage, spenders))
 
 
 def _get_price(stage: Stage, receipt: Receipt) -> int:

@@ -148,7 +148,7 @@ class Refusal:
 @dataclass
 class Stage:
     """`may_fail`: transactions of the honest party may be beaten to it, or be undone. `wakes` are moments at which somebody wants to act.
-    While `censors` says so, nothing honest lands.
+    While `censors` says so, nothing honest lands. `periods`: who looks and acts only every so many turns.
     """
 
     world: World
@@ -161,6 +161,8 @@ class Stage:
     broken: list[str] = field(default_factory=list)
     wakes: set[int] = field(default_factory=set)
     may_fail: bool = False
+    periods: dict[int | None, int] = field(default_factory=dict)
+    turns: int = 0
     censors: Callable[[], bool] = lambda: False
 
     def __post_init__(self) -> None:
@@ -181,6 +183,10 @@ class Stage:
         player = self.hire_challenger(self.world, me, claim_if_missing=self.claims)
         self.players.append(player)
         return player
+
+    def is_honest(self, who: int) -> bool:
+        """One of the honest parties."""
+        return any(player.me == who for player in self.players)
 
     def restart(self) -> None:
         """Everybody honest comes back with nothing but a key."""
@@ -305,6 +311,7 @@ class Stage:
             player.catch_up()
             player.undo(len(self.court.blocks) - point.blocks)
         self.court.reorganise(point)
+        del self._boards[point.blocks + 1 :]
 
     # -- time
 
@@ -314,7 +321,10 @@ class Stage:
         Whoever is honest answers before liars move again: a race for one block is a villain of its own.
         """
         before = self._count_actions()
+        self.turns += 1
         for player in self.players:
+            if self.turns % self.periods.get(player.me, 1):
+                continue
             player.catch_up()
             while not self.censors() and player.land():
                 player.catch_up()
@@ -332,7 +342,7 @@ class Stage:
             if until is not None and until():
                 return
             quiet = 0 if self.step() else quiet + 1
-            if quiet <= QUIET_TURNS:
+            if quiet <= max(QUIET_TURNS, *self.periods.values(), 0):
                 self.court.advance(1)
                 continue
             later = min((time for time in self._list_times() if time > self.court.now), default=None)

@@ -19,6 +19,8 @@ from sim.villains.page import PAGE, render
 from sim.villains.stage import HONEST, Stage, act_never
 from sim.villains.trial import run_trial
 
+SECOND = 0xCA401  # another honest party
+
 
 @pytest.mark.parametrize("name", DISPUTE_VILLAINS)
 def test_villain__tried__is_caught(name: str, seed: int) -> None:
@@ -46,14 +48,26 @@ def test_page__is_what_the_catalogue_says() -> None:
     assert PAGE.read_text() == render(), "run python -m sim.villains.page"
 
 
-@pytest.mark.parametrize("name", ["perfect-player", "last-second-mover", "kingmakers", "mutual-killers", "undead", "second-truth"])
-def test_two_honest_parties__take_turns__and_nothing_is_done_twice_or_in_vain(name: str) -> None:
+def play_with_two(name: str, **options: Any) -> list[str]:
+    """The faults."""
     villain = DISPUTE_VILLAINS[name]
-    stage = Stage(World(), partial(Party, takes_turns=True))
-    stage.hire(0xCA401)
+    stage = Stage(World(), partial(Party, takes_turns=True), claims=villain.claims, **options)
+    stage.hire(SECOND)
     villain.act(stage)
     stage.run()
-    assert find_faults(stage, villain.fates) == []
+    return find_faults(stage, villain.fates)
+
+
+@pytest.mark.parametrize("name", ["perfect-player", "last-second-mover", "kingmakers", "mutual-killers", "undead", "second-truth"])
+def test_two_honest_parties__take_turns__and_nothing_is_done_twice_or_in_vain(name: str) -> None:
+    assert play_with_two(name) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("slow", [None, HONEST, SECOND])
+@pytest.mark.parametrize("name", DISPUTE_VILLAINS)
+def test_two_honest_parties__one_is_slow__villain_is_caught(name: str, slow: int | None) -> None:
+    assert play_with_two(name, periods={slow: 8} if slow else {}) == []
 
 
 class Lazy(Party):

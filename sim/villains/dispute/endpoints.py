@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from protocol.codec.frames import Batch, Frame
 from sim.villains.checks import Fate
 from sim.villains.dispute.making import villain
-from sim.villains.stage import HONEST, MAX_TURNS, Stage, act_late
+from sim.villains.stage import MAX_TURNS, Stage, act_late
 
 DEEP = 6  # blocks of a chain that never was
 
@@ -15,7 +15,7 @@ def _undo_after(stage: Stage, function: str) -> None:
     stage.may_fail = True
     point = stage.court.get_point()
     for _ in range(MAX_TURNS):
-        if any(r.sender == HONEST and r.function == function for r in stage.court.receipts):
+        if any(stage.is_honest(r.sender) and r.function == function for r in stage.court.receipts):
             break
         stage.court.advance(1)
         point = stage.court.get_point()
@@ -84,7 +84,7 @@ def _wait_without_data(stage: Stage, blocks: int) -> None:
     for _ in range(blocks):
         stage.step()
         stage.court.advance(1)
-    if any(receipt.sender == HONEST for receipt in stage.court.receipts):
+    if any(stage.is_honest(receipt.sender) for receipt in stage.court.receipts):
         stage.broken.append("an honest party disputed what it could not have read")
 
 
@@ -100,7 +100,7 @@ def lying_endpoint(stage: Stage) -> None:
     stage.enter(stage.forge(stage.pick_step()), act_late)
     for served in _tamper(list(batches.values())):
         stage.world.batches = dict(zip(batches, served, strict=True))
-        _wait_without_data(stage, 2)
+        _wait_without_data(stage, 1)
     stage.world.batches = batches
     for player in stage.players:
         player.retry()
@@ -126,6 +126,7 @@ def _redate(frames: tuple[Frame, ...]) -> tuple[Frame, ...]:
 @villain("Dave known gap (provider misbehaviour)", "what was sent for a state is not sent again for the same one", Fate.STEP)
 def phantom_reorganisation(stage: Stage) -> None:
     """An endpoint takes back blocks that stay, again and again, and shows them anew."""
+    stage.may_fail = len(stage.players) > 1  # what one of them decided on that chain may come second
     stage.enter(stage.forge(stage.pick_step()), act_late)
     for _ in range(3 * DEEP):
         stage.step()

@@ -9,7 +9,7 @@ from sim.arena import VILLAIN
 from sim.evm import Reverted
 from sim.villains.checks import Fate
 from sim.villains.dispute.making import villain
-from sim.villains.stage import HONEST, Liar, Stage, act_late, act_never
+from sim.villains.stage import Liar, Stage, act_late, act_never
 
 THIEF = 0x7EEF
 
@@ -18,7 +18,7 @@ def _run_ahead(stage: Stage, *functions: str) -> None:
     """Whatever the honest send of these calls is sent by a thief just before, with the same arguments and the same stake."""
 
     def copy(sender: int, name: str, function: str, arguments: tuple[Any, ...]) -> None:
-        if sender == HONEST and function in functions:
+        if stage.is_honest(sender) and function in functions:
             try:
                 stage.court.transact(THIEF, name, function, *arguments, value=stage.params.stake_wei if function == "claim" else 0)
             except Reverted as error:
@@ -62,7 +62,7 @@ def starving_relayer(stage: Stage) -> None:
     """Sends the honest party's proof with ever so little gas, so that the step runs out of it."""
 
     def starve(sender: int, name: str, function: str, arguments: tuple[Any, ...]) -> None:
-        if sender == HONEST and function == "prove":
+        if stage.is_honest(sender) and function == "prove":
             point = stage.court.get_point()
             enough = stage.court.transact(THIEF, name, function, *arguments).gas_used
             stage.court.reorganise(point)
