@@ -90,8 +90,8 @@ def test_simulate_duel__a_liar_at_its_last_second__takes_its_clock_and_a_grace_f
     assert seconds == MAINNET.censorship_s + 3 * MAINNET.grace_s < MAINNET.tournament_round_s
 
 
-def test_play__groups_of_four_and_one_that_is_not_full__meets_as_many_as_in_the_model() -> None:
-    game, course = Game(9, MINIMAL).play(), simulate(9, MINIMAL)
+def test_play__groups_of_four_and_a_lone_liar__meets_as_many_as_in_the_model() -> None:
+    game, course = Game(8, MINIMAL).play(), simulate(8, MINIMAL)
     assert tuple(course) == ([3, 1], [3, 2], game["delay_s"] - 1)  # the court's block that makes it final comes a second later
     assert game["by_call"]["prove"]["count"] == sum(course.duels)
 
@@ -103,6 +103,7 @@ def test_measure__the_smallest_game__is_what_the_model_says_and_meets_all_goals(
     assert (game["rounds"], game["by_call"]["prove"]["count"]) == (len(course.duels), sum(course.duels))
     assert game["by_call"]["descend"]["count"] == len(simulate_duel(DEVNET)[0]) * sum(course.duels)
     assert course.delay_s <= game["delay_s"] <= course.delay_s + 2 <= game["bound_s"]
+    assert all(call["gas"] < call["repaid"] < 2 * call["gas"] for call in game["by_call"].values())
     assert [row["duels_by_round"] for row in figures["simulated"]] == [[2], [31, 1]]
     assert all(row["float_eth_at_5_gwei"] > 0 > row["net_gas"] for row in figures["played"])
     assert [goal["goal"] for goal in figures["goals"] if not goal["met"]] == []
