@@ -4,6 +4,10 @@ Nobody traces hours for a benchmark. Each mix of rows is traced for some thousan
 of the children, in processor time; both are scaled to all the steps that the allowance admits, with the forced rows' reserve. What a
 sequencer can post bounds a mix, too: bytes of rows and signatures. `measure_cores` then traces a model of an epoch on two cores as the
 challenger does, with chunks and segments 128 times as small: what forks and seams add goes into the shares.
+
+The shares are processor time over two cores. How long the wall waits is more: no run keeps both cores busy all the time, and one whose
+neighbours took them says nothing of two free cores. So the goal is held against the time with the cores that the model really used, and
+a contended run is called one.
 """
 
 from collections.abc import Callable
@@ -13,6 +17,8 @@ from random import Random
 from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 from time import perf_counter, process_time
 from typing import Any, NamedTuple
+
+from rich.console import Console
 
 import protocol.history
 from bench.stream import START, USD, Stream, list_series, make_market
@@ -33,6 +39,8 @@ from sim.scribe import Scribe, get_address
 PLENTY = 1 << 40  # of allowance: what is left of it tells what a mix was charged
 PARAMS = replace(MAINNET, steps_per_second=0, steps_cap=PLENTY)
 CORES = 2
+FREE_CORES = 1.7  # used at least, where two were free
+GOAL = 0.25  # of an epoch's length, for tracing a full one on two free cores
 ACCOUNTS = 256
 CASH = 1_000_000_000 * USD
 RUNS = 2
@@ -289,18 +297,43 @@ def measure_cores() -> dict[str, float]:
     return {"tracing_overhead": cpu / seconds, "tracing_model_steps": float(history.steps), "tracing_model_cores_used": cpu / wall}
 
 
+def judge(share: float, used: float) -> dict[str, Any]:
+    """The goal against the time on the wall, as ratios and truths. `share` is processor time over two cores, `used` the cores that the
+    model kept busy. In a contended run the goal is not met whatever the figure: it was not measured on two free cores."""
+    wall, is_contended = share * CORES / used, used < FREE_CORES
+    return {
+        "fullest_epoch_two_cores_wall": wall,
+        "fullest_epoch_two_cores_goal": GOAL,
+        "fullest_epoch_two_cores_goal_met": wall <= GOAL and not is_contended,
+        "contended": is_contended,
+    }
+
+
+def describe(figures: dict[str, Any]) -> str:
+    """The verdict in a sentence."""
+    share = f"tracing the fullest epoch takes {figures['fullest_epoch_two_cores_wall']:.2f} of its length, goal {GOAL}"
+    if figures["contended"]:
+        used = f"{figures['tracing_model_cores_used']:.2f} of {CORES} cores were used"
+        return f"CONTENDED: {used}, so this is not measured on two free cores, and no goal is met: {share}"
+    return f"{share}: {'met' if figures['fullest_epoch_two_cores_goal_met'] else 'MISSED'}"
+
+
 def measure_tracing(stream: Stream) -> dict[str, Any]:
-    """Microseconds a step of the allowance, and shares of an epoch's length: a busy venue's rows, and the dearest that can be posted."""
+    """Microseconds a step of the allowance, and shares of an epoch's length: a busy venue's rows, and the dearest that can be posted. Says
+    whether the goal is met."""
     costs = {"venue": measure_cost(open_venue(stream))} | {name: measure_cost(make()) for name, make in MIXES.items()}
     model = measure_cores()
     allowance, overhead = count_allowance(), max(model["tracing_overhead"], 1.0)
     figures: dict[str, Any] = dict(model)
     for name, cost in costs.items():
         figures |= {f"trace_{name}_us": cost.trace * 1e6, f"leap_{name}_us": cost.leap * 1e6}
+    share = costs["venue"].seconds * overhead * allowance / MAINNET.epoch_s
+    figures |= judge(share, model["tracing_model_cores_used"])
+    Console().print(describe(figures))
     return figures | {
         "fullest_epoch_steps": allowance,
         "fullest_epoch_one_core": costs["venue"].trace * allowance / MAINNET.epoch_s,
-        "fullest_epoch_two_cores": costs["venue"].seconds * overhead * allowance / MAINNET.epoch_s,
+        "fullest_epoch_two_cores": share,
         "fullest_epoch_two_cores_and_longest_scan": (
             (costs["venue"].seconds * allowance + costs["crowd"].seconds * SCAN_STEPS) * overhead / MAINNET.epoch_s
         ),
