@@ -1,4 +1,6 @@
-"""The attacks on the dispute that the rules must survive, by number: what each is, the villains that try it, the tests that play it."""
+"""The attacks on the dispute that the rules must survive, by number: what each is, the villains that try it, the tests that play it.
+
+What audits of others have found is in `sim.villains.findings` and `sim.villains.findings_elsewhere`."""
 
 from dataclasses import dataclass
 
@@ -128,60 +130,5 @@ ATTACKS = (
             f"{HERE}::test_attack_12__liars_alone__never_win_by_being_first",
             f"{PLAY}::test_without_an_honest_player_everything_ends_all_the_same",
         ),
-    ),
-    Attack(
-        "BoLD H-02",
-        "a timer inherited by a rival",
-        ("late-sybils",),
-        (f"{HERE}::test_bold_h02__clock_that_a_liar_used_up__is_not_its_sisters",),
-    ),
-    Attack(
-        "ToB-28",
-        "`>=` against `>`, on and off the chain",
-        ("latecomer", "last-second-mover"),
-        (
-            f"{CLOCKS}::test_every_call_at_every_second_agrees_with_the_model",
-            f"{CLOCKS}::test_the_last_second_of_a_move",
-            "tests/challenger/test_duel.py::test_board__any_moves_at_any_times__is_what_the_contract_says",
-        ),
-    ),
-    Attack(
-        "OP M-06",
-        "too short an extension for the last moves",
-        ("last-second-mover", "censors-of-the-honest"),
-        (f"{CLOCKS}::test_the_longest_duel_ends_before_the_deadline", f"{PLAY}::test_without_a_grace_a_round_is_too_short"),
-    ),
-    Attack(
-        "OP H-05",
-        "a time of zero passes a check of delays",
-        ("hasty-clock", "usurper"),
-        (f"{HERE}::test_op_h05__claims_that_are_not_there__pass_no_check",),
-    ),
-    Attack(
-        "OP bonds",
-        "bonds locked in a side pot",
-        ("looter", "stake-recycler"),
-        (
-            f"{MONEY}::test_money_is_conserved_over_whole_tournaments",
-            f"{HERE}::test_op_bonds__after_every_dispute__honest_money_is_out_and_the_rest_is_burned",
-        ),
-    ),
-    Attack(
-        "OP M-11",
-        "an id that another has created before",
-        ("front-runner-of-the-claim", "second-truth", "double-claimer"),
-        (f"{HERE}::test_op_m11__claim_made_before__binds_all_that_it_says",),
-    ),
-    Attack(
-        "Spearbit 5.1.1",
-        "out of gas in a sub-call corrupts",
-        ("starving-relayer",),
-        (f"{DUEL}::test_little_gas_never_decides",),
-    ),
-    Attack(
-        "DRV3-04",
-        "one failed transfer blocks a queue",
-        ("looter",),
-        (f"{MONEY}::test_a_payee_that_takes_no_ether_blocks_only_itself",),
     ),
 )

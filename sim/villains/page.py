@@ -4,6 +4,8 @@ from pathlib import Path
 
 from sim.villains.attacks import ATTACKS
 from sim.villains.catalogue import CATALOGUE, get_answer, get_source
+from sim.villains.findings import DISPUTE_FINDINGS, Finding
+from sim.villains.findings_elsewhere import OTHER_FINDINGS
 
 PAGE = Path(__file__).parents[2] / "docs" / "villains.md"
 HEAD = """# Villains
@@ -22,10 +24,19 @@ INTROS = {
 ATTACKS_HEAD = """
 ## The attacks on the dispute, by number
 
-The rules must survive each. Numbers are those of the list that the design started from; the others are named by the audits that
-found them.
+The rules must survive each. Numbers are those of the list that the design started from.
 
 | attack | what it is | villains | tests |
+|---|---|---|---|
+"""
+FINDINGS_HEAD = """
+## What was found elsewhere
+
+Classes of bugs from public audits of OP (by OP Labs, Sherlock, Code4rena and Spearbit), of BoLD (Code4rena, Trail of Bits) and of Derive
+(Sigma Prime), from what stopped other chains, from advisories of Vyper and from OWASP's list for APIs; and what shows that they are not
+here. A finding that has no number in public has a word. Tests are below `tests/`.
+
+| finding | what it is | why it cannot occur, and villains | tests |
 |---|---|---|---|
 """
 COLUMNS = "| villain | what it tries | where it comes from | what beats it |\n|---|---|---|---|\n"
@@ -42,7 +53,15 @@ def render() -> str:
     for attack in ATTACKS:
         villains_of = ", ".join(f"`{name}`" for name in attack.villains)
         parts.append(f"| {attack.number} | {attack.story} | {villains_of} | {', '.join(f'`{test}`' for test in attack.tests)} |\n")
+    parts.append(FINDINGS_HEAD)
+    parts += [render_finding(finding) for finding in (*DISPUTE_FINDINGS, *OTHER_FINDINGS)]
     return "".join(parts)
+
+
+def render_finding(finding: Finding) -> str:
+    """Its row."""
+    answers = [*([finding.reason] if finding.reason else []), *(f"`{name}`" for name in finding.villains)]
+    return f"| {finding.name} | {finding.story} | {'; '.join(answers)} | {', '.join(f'`{test}`' for test in finding.tests)} |\n"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The numbered attacks on the dispute (../shared/notes/dispute-attacks.md) that no other test plays. All are in `sim.villains.attacks`."""
+"""The numbered attacks on the dispute that no other test plays, and the tables of all of them and of what was found elsewhere."""
 
 import ast
 import json
@@ -21,11 +21,14 @@ from sim.evm import Reverted
 from sim.villains.attacks import ATTACKS
 from sim.villains.checks import Fate, find_faults
 from sim.villains.dispute import DISPUTE_VILLAINS
+from sim.villains.findings import DISPUTE_FINDINGS, Finding
+from sim.villains.findings_elsewhere import OTHER_FINDINGS
 from sim.villains.stage import HONEST, Stage, act_late, act_never
 from tests.l1.opcodes import find_reachable
 
 ROOT = Path(__file__).parents[2]
 STEP = frozenset({Fate.STEP})
+FINDINGS = (*DISPUTE_FINDINGS, *OTHER_FINDINGS)
 NUMBERS = [str(number) for number in range(1, 13)]
 
 
@@ -36,7 +39,7 @@ def list_tests(path: str) -> set[str]:
 
 
 def test_table__every_number__has_its_villains_and_tests() -> None:
-    assert [attack.number for attack in ATTACKS][:12] == NUMBERS
+    assert [attack.number for attack in ATTACKS] == NUMBERS
     for attack in ATTACKS:
         assert attack.villains, attack.number
         assert attack.tests, attack.number
@@ -44,6 +47,40 @@ def test_table__every_number__has_its_villains_and_tests() -> None:
         for test in attack.tests:
             path, _, name = test.partition("::")
             assert name in list_tests(path), test
+
+
+def test_findings__names__are_there_once_and_none_is_left_out() -> None:
+    """Numbers of the audits that have them, without what is told by a word alone."""
+    names = [name for finding in FINDINGS for name in finding.name.split(", ")]
+    assert len(names) == len(set(names))
+    assert {*(f"OP H-0{n}" for n in range(1, 6)), "OP M-05", "OP M-06", "OP M-08", "OP M-09", "OP M-11"} <= set(names)
+    assert {f"Sherlock OP M-{n}" for n in range(1, 5)} <= set(names)
+    assert {f"Spearbit 5.{n}" for n in ("1.1", "1.2", "1.3", "1.4", "2.1", "2.2", "2.6", "4.3")} <= set(names)
+    assert {
+        "BoLD H-01",
+        "BoLD H-02",
+        "BoLD M-01",
+        "ToB-2",
+        "ToB-16",
+        "ToB-17",
+        "ToB-18",
+        "ToB-19..21",
+        "ToB-26",
+        "ToB-28",
+        "ToB-32",
+    } <= set(names)
+    assert {*(f"DRV-0{n}" for n in range(1, 8)), "DRV2-01", "DRV2-02", "DRV3-01", "DRV3-04", "AMV-01", "AMV-02"} <= set(names)
+    assert {f"OWASP API{n}" for n in range(1, 11)} <= set(names)
+
+
+@pytest.mark.parametrize("finding", FINDINGS, ids=lambda finding: finding.name)
+def test_findings__villains_and_tests__are_there(finding: Finding) -> None:
+    assert finding.story
+    assert finding.tests
+    assert set(finding.villains) <= DISPUTE_VILLAINS.keys()
+    for test in finding.tests:
+        path, _, name = test.partition("::")
+        assert name in list_tests(f"tests/{path}"), test
 
 
 def test_attack_01__entry__closes_when_the_first_claim_said() -> None:
