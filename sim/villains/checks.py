@@ -44,10 +44,14 @@ def find_faults(stage: Stage, fates: frozenset[Fate]) -> list[str]:
 
 def find_fates(stage: Stage) -> dict[Fate, int]:
     """How often each was met."""
-    board = stage.look()
-    found = [_find_fate(stage, board, claim) for claim in stage.list_wrong(board)]
-    found += [Fate.L1] * len(stage.refusals)
+    found = [*list_fates(stage), *[Fate.L1] * len(stage.refusals)]
     return {fate: found.count(fate) for fate in Fate if fate in found} or {Fate.TRUTH: 1}
+
+
+def list_fates(stage: Stage) -> list[Fate]:
+    """Of the wrong claims, in order of entry."""
+    board = stage.look()
+    return [_find_fate(stage, board, claim) for claim in stage.list_wrong(board)]
 
 
 def _collect(stage: Stage, board: Board) -> None:

@@ -1,5 +1,6 @@
 """Villains of the dispute are caught as they must be; and the checks notice whoever lets them get away, or errs against them."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,7 +12,7 @@ from protocol.keccak import ZERO
 from sim.arena import VILLAIN, Party, World
 from sim.court import GAS_PRICE, encode_address
 from sim.villains.catalogue import CATALOGUE, run_villains, select_villains
-from sim.villains.checks import SLACK_GAS, Fate, compute_gain, find_faults
+from sim.villains.checks import SLACK_GAS, Fate, compute_gain, find_faults, list_fates
 from sim.villains.dispute import DISPUTE_VILLAINS
 from sim.villains.dispute.money import FREELOADER
 from sim.villains.dispute.moves import THIEF
@@ -20,6 +21,7 @@ from sim.villains.stage import HONEST, Stage, act_never
 from sim.villains.trial import run_trial
 
 SECOND = 0xCA401  # another honest party
+STEP, CLOCK, RIVAL, ROUND, BRANCH = Fate.STEP, Fate.CLOCK, Fate.RIVAL, Fate.ROUND, Fate.BRANCH
 
 
 @pytest.mark.parametrize("name", DISPUTE_VILLAINS)
@@ -34,6 +36,29 @@ def test_villain__tried_with_many_seeds__is_caught(name: str) -> None:
     for seed in range(2, 22):
         verdict = run_trial(DISPUTE_VILLAINS[name], seed=seed)
         assert verdict.caught, (seed, verdict.faults)
+
+
+@pytest.mark.parametrize(
+    ("name", "fates"),
+    [
+        ("late-sybils", 3 * [STEP] + 3 * [ROUND]),  # the first group is the honest claim's own
+        ("builder-on-a-lie", [STEP, BRANCH, BRANCH]),
+        ("stake-recycler", [STEP, BRANCH]),
+        ("fratricide", [RIVAL, STEP]),
+        ("group-stuffers", 3 * [STEP] + 8 * [ROUND]),
+        ("idle-groups", 3 * [CLOCK] + 4 * [ROUND]),
+        ("kingmakers", 3 * [STEP] + 3 * [STEP, RIVAL, RIVAL, RIVAL]),  # a king and its group
+        ("kings-of-three-rounds", 3 * [STEP] + 4 * [STEP, RIVAL, RIVAL, RIVAL]),
+        ("closed-doors", [STEP, RIVAL, RIVAL, RIVAL]),
+        ("reopeners", 6 * [RIVAL] + [STEP]),
+    ],
+)
+def test_villain_of_many_claims__each__meets_its_own_fate(name: str, fates: list[Fate], seed: int) -> None:
+    villain = DISPUTE_VILLAINS[name]
+    stage = Stage(World(), claims=villain.claims, seed=seed)
+    villain.act(stage)
+    stage.run()
+    assert list_fates(stage) == fates
 
 
 def test_catalogue__names__are_unique_and_told() -> None:
@@ -68,6 +93,24 @@ def test_two_honest_parties__take_turns__and_nothing_is_done_twice_or_in_vain(na
 @pytest.mark.parametrize("name", DISPUTE_VILLAINS)
 def test_two_honest_parties__one_is_slow__villain_is_caught(name: str, slow: int | None) -> None:
     assert play_with_two(name, periods={slow: 8} if slow else {}) == []
+
+
+def test_stage__slow_party__acts_only_when_it_is_its_turn() -> None:
+    stage = Stage(World(), periods={HONEST: 8})
+    stage.enter(stage.forge(1), act_never)
+    for turn in range(1, 9):
+        stage.step()
+        assert stage.has_right() == (turn == 8)
+
+
+def test_stage__reorganisation__board_forgets_what_did_not_stay() -> None:
+    stage = Stage(World())
+    point = stage.court.get_point()
+    stage.enter(stage.forge(1))
+    assert len(stage.list_wrong(stage.look())) == 1
+    stage.reorganise(point)
+    stage.court.advance(1)
+    assert stage.list_wrong(stage.look()) == []
 
 
 class Lazy(Party):
@@ -112,7 +155,8 @@ def test_checks__honest_transaction_that_reverts_or_repeats__is_told() -> None:
     stage = play()
     fates = frozenset({Fate.STEP})
     assert find_faults(stage, fates) == []
-    stage.court.receipts += [receipt for receipt in stage.court.receipts if receipt.function == "Claims.prove"]
+    stage.hire(SECOND)
+    stage.court.receipts += [replace(receipt, sender=SECOND) for receipt in stage.court.receipts if receipt.function == "Claims.prove"]
     stage.refuse("decided already", stage.try_call("timeout", stage.get_right(), stage.liars[0].claim_id, who=HONEST))
     faults = find_faults(stage, fates | {Fate.L1})
     assert any("did a thing twice" in fault for fault in faults)
