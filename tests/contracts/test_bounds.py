@@ -60,7 +60,7 @@ def send(world: World, call: Call, data: bytes) -> list[Event]:
     return [event for log in logs if (event := world.evm._decode_log(log)) is not None]
 
 
-@pytest.mark.parametrize(("make", "name"), zip(MAKERS, ("Claimed", "ClaimDied", "MessageQueued"), strict=True))
+@pytest.mark.parametrize(("make", "name"), list(zip(MAKERS, ("Claimed", "ClaimDied", "MessageQueued"), strict=True)))
 def test_call__as_it_should_be__taken(make: Callable[[World], Call], name: str) -> None:
     """Else the others would be refused for something else."""
     world = World()
