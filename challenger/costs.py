@@ -20,6 +20,7 @@ from challenger.events import (
     WithdrawStake,
     WithdrawWork,
 )
+from l1.sender_queue import Policy
 from protocol.keccak import ZERO
 
 GAS = {  # by the names of `contracts/snapshots/gas.json`, at a height of 28
@@ -43,15 +44,16 @@ GAS = {  # by the names of `contracts/snapshots/gas.json`, at a height of 28
     "post_queue: 4 messages": 161_000,
 }
 STEP_BYTE_GAS = 10  # a byte of its arguments: most of what a common step does is read them. The dearest takes six million more
+TIP = Policy().min_tip  # wei a gas; less than what L1 pays of tips
 MAX_GAS_PRICE = 50 * 10**9  # wei; what L1 pays for work at most
 PAID_PERCENT = 85  # of what a call costs: bytes that are not zero are paid like zeros
 BONUS_PERCENT = 150  # of that, to the claimant
 
 
 def estimate(board: Board, me: int, action: Action) -> Estimate:
-    """At the base fee of the board's block; what builders are tipped comes on top of both sides. Claims of the action are on the board."""
+    """At the base fee of the board's block and the least tip. Claims of the action are on the board."""
     gas = estimate_gas(board, action)
-    return Estimate(gas, gas * board.header.base_fee, _estimate_gain(board, me, action, gas))
+    return Estimate(gas, gas * (board.header.base_fee + TIP), _estimate_gain(board, me, action, gas))
 
 
 def estimate_gas(board: Board, action: Action) -> int:
@@ -94,7 +96,7 @@ def _estimate_descent(number: int, rounds: int, reveals: bool) -> int:
 
 def _estimate_gain(board: Board, me: int, action: Action, gas: int) -> int:
     """Wei. Each wage is counted with the move that earns it."""
-    price = min(board.header.base_fee, MAX_GAS_PRICE)
+    price = min(board.header.base_fee + TIP, MAX_GAS_PRICE)
     match action:
         case PostClaim(parent):  # beside rivals, who pay for it and for both payouts; a claim that nobody contests is paid by nobody
             return (gas + GAS["withdraw_stake"] + GAS["withdraw_work"]) * price if board.get_position(parent) is not None else 0

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from challenger.costs import GAS, MAX_GAS_PRICE
+from challenger.costs import GAS, MAX_GAS_PRICE, TIP
 from challenger.events import Descend, Finalize, PostClaim, Prove, Send, WithdrawStake, WithdrawWork
 from l1.contracts import WorkCredited
 from protocol.params import DEVNET
@@ -18,8 +18,8 @@ SNAPSHOT = json.loads((ROOT / "contracts" / "snapshots" / "gas.json").read_text(
 
 
 def set_base_fee(world: World, wei: int) -> None:
-    """From the next block on, and what everybody pays."""
-    world.court.evm.basefee_wei = world.court.gas_price = wei
+    """From the next block on; and what everybody pays is a tip more."""
+    world.court.evm.basefee_wei, world.court.gas_price = wei, wei + TIP
     world.court.advance(1)
 
 
@@ -98,7 +98,7 @@ def test_gain__of_what_nobody_pays_back__is_none() -> None:
     (leave,) = leaver.sent
     assert isinstance(leave.action, WithdrawStake)
     assert leave.estimate.gain == world.court.params.stake_wei
-    assert all(send.estimate.cost == send.estimate.gas * GWEI > 0 for send in alice.sent)
+    assert all(send.estimate.cost == send.estimate.gas * (GWEI + TIP) > 0 for send in alice.sent)
 
 
 @pytest.mark.parametrize(("percent", "is_taken"), [(90, True), (110, False)])
@@ -114,7 +114,7 @@ def test_wages__around_the_gas_of_taking_them__are_taken_or_stay(percent: int, i
     finalize = alice.sent[-1].action
     assert isinstance(finalize, Finalize)
     wage = world.court.call("Claims", "work", finalize.claim_id, encode_address(ALICE))
-    set_base_fee(world, wage * percent // 100 // SNAPSHOT["withdraw_work"])
+    set_base_fee(world, wage * percent // 100 // SNAPSHOT["withdraw_work"] - TIP)
     play(world, [alice], turns=8)
     assert any(isinstance(send.action, WithdrawWork) for send in alice.sent) == is_taken
     assert any(isinstance(send.action, WithdrawStake) for send in alice.sent)

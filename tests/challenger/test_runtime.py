@@ -284,7 +284,7 @@ def check_estimates(log: Path) -> None:
     taken = {line["name"]: line["gas"] for line in lines if line["event"] == "action.settled" and line["ok"]}
     assert taken
     for name, gas in taken.items():
-        assert gas == pytest.approx(expected[name], rel=0.25, abs=22_000), name  # a slot that is written for the first time, or not
+        assert gas == pytest.approx(expected[name], rel=0.35), name  # whether a slot was empty depends on who came first
 
 
 @pytest.mark.parametrize(("lines", "code"), [("unknown = 1\n", "config-field"), ('[l1]\ndeployment = "nowhere.json"\n', "deployment")])
