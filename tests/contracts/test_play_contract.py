@@ -267,7 +267,7 @@ def test_short_plays(rounds: int, ats: tuple[int, ...]) -> None:
 
 
 def compare_game(params: Params, count: int, share: int | None = None, seed: int = 0) -> tuple[int, int]:
-    """All actions in all states (symmetric ones once) of the game of at most so many claims, or in so many drawn by the seed and on the way.
+    """All actions in all states of the game of at most so many claims, symmetric ones once; or in so many drawn by the seed and on the way.
 
     How many were accepted, by both; and how many the model alone counts.
     """
@@ -307,7 +307,7 @@ def test_the_contract__every_action_in_some_states_of_four_and_five_claims__agre
 def test_the_contract__every_action_in_every_state_of_four_and_five_claims__agrees_with_the_model(
     group_bits: int, rounds: int, censorship_s: int, grace_s: int, count: int
 ) -> None:
-    """About 15 minutes in all on one core; the longest, five claims with (C, G) = (2, 2) and two rounds, about 4."""
+    """About 20 minutes in all on a core; the longest, five claims with C = G = 2 and two rounds of a duel, takes 5."""
     compared, expected = compare_game(make_params(group_bits, rounds, censorship_s, grace_s), count)
     assert compared == expected
 
