@@ -10,7 +10,7 @@ from functools import cache
 from itertools import permutations
 from typing import NamedTuple
 
-from protocol.duel import A, B, Duel, apply_descent, apply_reveal, flip, is_out, is_proof_due, may_descend, may_reveal, open_duel
+from protocol.duel import A, Duel, apply_descent, apply_reveal, compute_deaths, flip, is_proof_due, may_descend, may_reveal, open_duel
 from protocol.keccak import ZERO
 from protocol.params import DEVNET, Params
 from protocol.persistent import Map
@@ -31,6 +31,7 @@ from protocol.tournament import (
 
 DEAD = -1
 STEP = {1: (False, True), 2: (True, False), 3: (True, True)}  # what a step says of two
+LEAVES = {(False, True): b"a's", (True, False): b"b's", (True, True): b"another"}  # to what the step leads, by who dies
 Groups = tuple[tuple[Place, tuple[bytes, ...]], ...]
 
 
@@ -152,10 +153,10 @@ def apply(play: Play, action: Action, params: Params) -> Play | None:
         case "descend":
             descended = apply_descent(duel, 0, ZERO, ZERO, play.now, params) if may_descend(duel, A, play.now, params) else None
             return None if descended is None else _put(play, action, descended)
-    outs = is_out(duel, A, play.now, params), is_out(duel, B, play.now, params)
-    if action.kind == "prove" and not any(outs) and is_proof_due(duel, params):
-        outs = action.dies_a, action.dies_b
-    return _decide(play, action.a, action.b, outs, params) if any(outs) else None
+    is_proven = action.kind == "prove" and is_proof_due(duel, params)
+    right = LEAVES[action.dies_a, action.dies_b] if is_proven else ZERO
+    deaths = compute_deaths(replace(duel, node_a=LEAVES[False, True], node_b=LEAVES[True, False]), right, play.now, params)
+    return _decide(play, action.a, action.b, deaths, params) if any(deaths) else None
 
 
 def _put(play: Play, action: Action, duel: Duel) -> Play:

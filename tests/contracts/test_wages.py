@@ -17,7 +17,6 @@ from tests.contracts.chain import PyEvm
 from tests.contracts.world import GENESIS_ROOT, Claim, World, deploy_toy
 
 GWEI = 10**9
-FRESH_SLOT_GAS = 17_100  # what writing to a slot that was zero takes more
 TIPS = (0, 1, 2)  # gwei above the base fee: as far as tips are paid for
 
 
@@ -163,7 +162,7 @@ def test_a_claimant_whom_others_defend_is_paid_what_claiming_cost(opens: bool) -
     trial.run(trial.stranger)
     for function in ("withdraw_work", "withdraw_stake"):
         trial.send(trial.alice, function, trial.honest.id)
-    assert 0.97 * trial.spent[trial.alice] < trial.paid[trial.alice] <= trial.spent[trial.alice]
+    assert 0.94 * trial.spent[trial.alice] < trial.paid[trial.alice] <= trial.spent[trial.alice]
 
 
 def test_claiming_is_paid_at_the_price_of_then() -> None:
@@ -200,7 +199,7 @@ def test_a_dispute_of_two_pays_for_itself(witness: int) -> None:
 @pytest.mark.parametrize("opens", [True, False])
 @pytest.mark.parametrize("is_moved", [False, True])
 def test_front_running_the_claim__others_make_the_moves__gains_nothing(is_moved: bool, opens: bool, is_paid_first: bool) -> None:
-    """At full height, on a fresh stake and on one that was moved along; but for a slot that whoever is paid first opens for the others.
+    """At full height, on a fresh stake and on one that was moved along, also if somebody else has opened the slots of the payout.
 
     Nor does an honest claimant lose much. A stake that moves on is not paid out yet.
     """
@@ -224,8 +223,7 @@ def test_front_running_the_claim__others_make_the_moves__gains_nothing(is_moved:
     if not is_moved:
         trial.send(alice, "withdraw_stake", right.id)
     gain = trial.paid[alice] - trial.spent[alice]
-    assert gain <= (0 if is_paid_first else FRESH_SLOT_GAS * GWEI)
-    assert gain >= -(0.04 if is_moved else 0.03) * trial.spent[alice]
+    assert -0.08 * trial.spent[alice] <= gain <= 0
 
 
 @pytest.mark.parametrize(("basefee", "tip"), [(1, 0), (1, 2), (1, 3), (1, 60), (160, 1), (160, 5), (150, 0), (150, 60), (1_000, 3)])

@@ -10,8 +10,8 @@ MAX_TIP: constant(uint256) = 2 * 10**9  # wei above the base fee: whoever builds
 TX_GAS: constant(uint256) = 21000
 BYTE_GAS: constant(uint256) = 4  # of calldata: what a zero costs, else padding would pay
 CREDIT_GAS: constant(uint256) = 8000  # what comes after the meter is read
-CLAIM_GAS: constant(uint256) = 180000  # of a claim: what comes after the meter is read, its bytes above `BYTE_GAS`, both payouts
-MOVED_GAS: constant(uint256) = 165000  # the same of one on a stake that is there already
+CLAIM_GAS: constant(uint256) = 170000  # of a claim: what comes after the meter is read, its bytes above `BYTE_GAS`, both payouts
+MOVED_GAS: constant(uint256) = 156000  # the same of one on a stake that is there already
 
 # ---- storage
 
