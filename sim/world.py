@@ -32,6 +32,7 @@ USD = 1_000_000
 PRESET = "devnet"
 ACCOMPLICE_DEPOSIT = 25_000 * USD
 SHOCK_S = 5.0  # on the wall, from the bait to the move that some lies need
+ACTORS = ("oracle", "makers", "takers", "liquidator", "accomplice")  # who talk to the sequencer alone
 SHOCK = 0.08  # relative move of all forwards then, at once: a tenth within minutes would halt the markets
 BID_S = 1.0  # on the wall, between two looks at the auctions
 PATIENCE_S = 20  # on the wall, before a challenger claims what nobody else has claimed
@@ -135,7 +136,7 @@ class World:
 
     async def kill_sequencer(self) -> None:
         """For good, in the middle of what it does. The actors, who talk to nobody else, stop then."""
-        actors = [child for name, child in self.children.items() if name in ("oracle", "makers", "takers")]
+        actors = [child for name, child in self.children.items() if name in ACTORS]
         for child in actors:
             child.is_stopping = True  # they may end before they are told to, when nobody answers them any more
         await self.family.kill(self.children["sequencer"])
