@@ -202,7 +202,8 @@ def spoil_orders(world: World, items: list[int], m: Order, t: Order) -> tuple[Or
         case 7:
             o = o._replace(price=o.price + dice.choice((-1, 1, -(abs(o.price) >> 3), abs(o.price) >> 3)))
         case 8:
-            o = o._replace(filled=dice.choice((o.lots, o.lots - 1, max(0, o.lots - items[5]), max(0, o.lots - min(items[5], o.lots) + 1))))
+            wanted = min(items[5], o.lots)
+            o = o._replace(filled=dice.choice((o.lots, o.lots - 1, o.lots - wanted, min(o.lots - wanted + 1, o.lots))))
         case 9:
             o = o._replace(flags=dice.choice((POST_ONLY, FILL_OR_KILL, FILL_OR_KILL | REDUCE_ONLY)))
         case 10:
