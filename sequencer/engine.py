@@ -179,13 +179,12 @@ class Engine:
         self.changes += batch is not None
         if batch is None or not (batch.messages or batch.frames):
             return
-        times = [frame.time for frame in batch.frames] or [batch.opened]
-        self.last_time = max(self.last_time, times[-1])
+        last = batch.frames[-1].time if batch.frames else batch.opened
         messages, frames = tuple(batch.messages), tuple(batch.frames)
         self.unmarked += 1
         is_marked = self.unmarked >= self.limits.checkpoint
         self.unmarked = 0 if is_marked else self.unmarked
-        content = Closed(batch.opened, times[-1], batch.message_start, messages, frames, tuple(batch.rows), batch.size)
+        content = Closed(batch.opened, last, batch.message_start, messages, frames, tuple(batch.rows), batch.size)
         self.closed.append((content, self.state.copy() if is_marked else None))
 
     def _close_frame(self) -> None:

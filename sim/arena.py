@@ -76,8 +76,6 @@ class World:
         record = batch.record
         if compute_record_hash(record) != record_hash:
             raise Malformed("another batch's record")
-        if record.frame_count == 0:
-            return batch._replace(frames=())
         data = encode_post(record.number, record.first, record.last, record.message_count, batch.frames)
         return batch._replace(frames=decode_frames(data, record))
 

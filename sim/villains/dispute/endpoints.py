@@ -1,6 +1,6 @@
 """L1 that takes blocks back, and endpoints that show nothing, something else, or a chain that never was."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from protocol.codec.frames import Batch, Frame
 from sim.villains.checks import Fate
@@ -68,24 +68,31 @@ def reorganised_proof(stage: Stage) -> None:
 )
 def silent_endpoint(stage: Stage) -> None:
     """Has no data of the epoch, while a wrong claim of it stands."""
+    _serve_instead(stage, [{}], DEEP)
+
+
+def _serve_instead(stage: Stage, offers: Iterable[dict[bytes, Batch]], blocks: int) -> None:
+    """While a lie stands, these are there one by one instead of the batches, each for so many blocks; in the end the batches are.
+
+    Whoever has no data, or none that is L1's, says nothing there.
+    """
     batches, stage.world.batches = stage.world.batches, {}
     stage.restart()
     stage.enter(stage.forge(stage.pick_step()), act_late)
-    _wait_without_data(stage, DEEP)
+    for offer in offers:
+        _serve(stage, offer)
+        for _ in range(blocks):
+            stage.step()
+            stage.court.advance(1)
+        if any(stage.is_honest(receipt.sender) for receipt in stage.court.receipts):
+            stage.broken.append("an honest party disputed what it could not have read")
+    _serve(stage, batches)
+
+
+def _serve(stage: Stage, batches: dict[bytes, Batch]) -> None:
     stage.world.batches = batches
     for player in stage.players:
         player.retry()
-
-
-def _wait_without_data(stage: Stage, blocks: int) -> None:
-    """Whoever has no data, or none that is L1's, says nothing there."""
-    for player in stage.players:
-        player.retry()
-    for _ in range(blocks):
-        stage.step()
-        stage.court.advance(1)
-    if any(stage.is_honest(receipt.sender) for receipt in stage.court.receipts):
-        stage.broken.append("an honest party disputed what it could not have read")
 
 
 @villain(
@@ -95,15 +102,8 @@ def _wait_without_data(stage: Stage, blocks: int) -> None:
 )
 def lying_endpoint(stage: Stage) -> None:
     """Serves other frames than those that are on L1: altered, left out, twice, in another order."""
-    batches, stage.world.batches = stage.world.batches, {}
-    stage.restart()
-    stage.enter(stage.forge(stage.pick_step()), act_late)
-    for served in _tamper(list(batches.values())):
-        stage.world.batches = dict(zip(batches, served, strict=True))
-        _wait_without_data(stage, 1)
-    stage.world.batches = batches
-    for player in stage.players:
-        player.retry()
+    batches = stage.world.batches
+    _serve_instead(stage, [dict(zip(batches, served, strict=True)) for served in _tamper(list(batches.values()))], 1)
 
 
 def _tamper(batches: list[Batch]) -> Iterator[list[Batch]]:

@@ -3,7 +3,7 @@
 from sim.arena import VILLAIN
 from sim.villains.checks import Fate
 from sim.villains.dispute.making import villain
-from sim.villains.stage import Liar, Stage, act_late, act_never, act_promptly
+from sim.villains.stage import Liar, Pace, Stage, act_late, act_never, act_promptly
 
 
 def _enter_many(stage: Stage, count: int, late: bool = False) -> list[Liar]:
@@ -19,10 +19,17 @@ def _enter_among(stage: Stage, before: int, after: int, late: bool = False) -> l
     return first + _enter_many(stage, after, late)
 
 
-def _crown(liars: list[Liar]) -> None:
+def _enter_kings(stage: Stage, after: int) -> None:
+    """Three enter before the honest claim and share its group; in every other one the first wins against the rest."""
+    liars = _enter_among(stage, 3, after, late=True)
+    for first in range(3, len(liars), 4):
+        _crown(liars[first : first + 4], act_late)
+
+
+def _crown(liars: list[Liar], pace: Pace) -> None:
     """The first wins against the others of its group, which stay silent."""
     king, *others = liars
-    king.pace, king.victims = act_promptly, {other.claim_id for other in others}
+    king.pace, king.victims = pace, {other.claim_id for other in others}
     for other in others:
         other.pace = act_never
 
@@ -57,11 +64,7 @@ def idle_groups(stage: Stage) -> None:
 )
 def kingmakers(stage: Stage) -> None:
     """In every other group the liars let one of them win, so that the honest claim meets a full group again in the next round."""
-    liars = _enter_among(stage, 3, 12, late=True)
-    for first in (3, 7, 11):
-        _crown(liars[first : first + 4])
-    for king in liars[3::4]:
-        king.pace = act_late
+    _enter_kings(stage, 12)
 
 
 @villain(
@@ -72,12 +75,7 @@ def kingmakers(stage: Stage) -> None:
 )
 def kings_of_three_rounds(stage: Stage) -> None:
     """Twenty claims and three rounds: kings meet the honest claim in the second round, and one that had nobody there in the third."""
-    liars = _enter_among(stage, 3, 16, late=True)
-    for first in (3, 7, 11):
-        _crown(liars[first : first + 4])
-    _crown(liars[15:19])
-    for king in liars[3::4]:
-        king.pace = act_late
+    _enter_kings(stage, 16)
 
 
 @villain(
@@ -88,7 +86,7 @@ def kings_of_three_rounds(stage: Stage) -> None:
 )
 def closed_doors(stage: Stage) -> None:
     """In the block in which the epoch may be claimed they fill a whole group, with a king in it, before anybody else is there."""
-    _crown(_enter_many(stage, 4))
+    _crown(_enter_many(stage, 4), act_promptly)
 
 
 @villain(
