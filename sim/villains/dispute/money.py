@@ -124,7 +124,7 @@ def looter(stage: Stage) -> None:
     Fate.STEP,
 )
 def fee_spike(stage: Stage) -> None:
-    """Lies; amid the duel L1's gas rises to 300 gwei, six times what wages are ever paid for, so that refuting costs more than it brings."""
+    """Lies; in a duel L1's gas rises to 300 gwei, six times what wages are ever paid for, so that refuting costs more than it brings."""
     stage.enter(stage.forge(stage.pick_step()), act_late)
     stage.run(until=lambda: any(receipt.function == "Claims.descend" for receipt in stage.court.receipts))
     _set_base_fee(stage, SPIKE_WEI)  # in the middle of the duel, when there is no way back
